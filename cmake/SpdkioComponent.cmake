@@ -28,8 +28,7 @@ function(spdkio_add_component name)
   add_library(spdkio_${name} OBJECT ${sources})
   _spdkio_compile_settings(spdkio_${name})
   target_compile_definitions(spdkio_${name} PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(spdkio_${name} PRIVATE
-    Threads::Threads ${SPDKIO_PUBLIC_DEPENDENCIES} ${SPDKIO_PRIVATE_DEPENDENCIES})
+  target_link_libraries(spdkio_${name} PRIVATE ${SPDKIO_ALL_DEPENDENCIES})
   target_sources(spdkio PRIVATE $<TARGET_OBJECTS:spdkio_${name}>)
 endfunction()
 
@@ -45,7 +44,7 @@ function(spdkio_add_test name)
   add_executable(${target} ${tests})
   _spdkio_compile_settings(${target})
   target_link_libraries(${target} PRIVATE
-    ${arg_LIBRARIES} spdkio::spdkio ${SPDKIO_PRIVATE_DEPENDENCIES} GTest::gtest GTest::gmock GTest::gtest_main)
+    ${arg_LIBRARIES} spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} GTest::gtest GTest::gmock GTest::gtest_main)
   include(GoogleTest)
   gtest_discover_tests(${target}
     TEST_PREFIX "${name}."
@@ -67,7 +66,7 @@ function(spdkio_add_tool name)
   set_target_properties(spdkio_tool PROPERTIES
     OUTPUT_NAME ${name}
     RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
-  set(libraries spdkio::spdkio ${SPDKIO_PRIVATE_DEPENDENCIES} CLI11::CLI11)
+  set(libraries spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} CLI11::CLI11)
   if(sources)
     add_library(spdkio_tool_objects OBJECT ${sources})
     _spdkio_compile_settings(spdkio_tool_objects)
@@ -108,6 +107,6 @@ function(spdkio_add_benchmarks dir)
     add_executable(bench_${name} "${source}")
     _spdkio_compile_settings(bench_${name})
     target_link_libraries(bench_${name} PRIVATE
-      spdkio::spdkio ${SPDKIO_PRIVATE_DEPENDENCIES} benchmark::benchmark)
+      spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} benchmark::benchmark)
   endforeach()
 endfunction()
