@@ -23,7 +23,7 @@ macro(spdkio_dependency package target)
 endmacro()
 
 find_package(Threads REQUIRED)
-spdkio_dependency(fmt fmt::fmt SCOPE PRIVATE PKGCONFIG fmt DEBIAN libfmt-dev)
+spdkio_dependency(fmt fmt::fmt SCOPE PUBLIC PKGCONFIG fmt DEBIAN libfmt-dev)
 spdkio_dependency(spdlog spdlog::spdlog SCOPE PRIVATE PKGCONFIG spdlog DEBIAN libspdlog-dev)
 spdkio_dependency(Liburing Liburing::liburing SCOPE PRIVATE PKGCONFIG liburing DEBIAN liburing-dev)
 spdkio_dependency(Numa Numa::numa SCOPE PRIVATE PKGCONFIG numa DEBIAN libnuma-dev)
