@@ -1,5 +1,5 @@
-// Not a fuzzer of ours: a planted fault behind a four-byte word, which only a run that follows coverage, or that replays
-// the stored input, reaches.
+// Not a fuzzer of ours: a planted fault behind a four-byte word, which only a run that follows coverage, or that
+// replays the stored input, reaches.
 
 #include <cstddef>
 #include <cstdint>
