@@ -31,6 +31,10 @@ configure_file(packaging/pkgconfig/spdkio.pc.in "${PROJECT_BINARY_DIR}/package/s
 install(FILES "${PROJECT_BINARY_DIR}/package/spdkio.pc" DESTINATION "${_pc_dir}" COMPONENT dev)
 
 if(TARGET spdkio_tool)
+  if(BUILD_SHARED_LIBS)
+    file(RELATIVE_PATH _to_lib "/${CMAKE_INSTALL_BINDIR}" "/${CMAKE_INSTALL_LIBDIR}")
+    set_target_properties(spdkio_tool PROPERTIES INSTALL_RPATH "$ORIGIN/${_to_lib}")
+  endif()
   install(TARGETS spdkio_tool RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT tool)
 
   # The program writes its own completions.

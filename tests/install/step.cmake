@@ -89,6 +89,7 @@ elseif(step STREQUAL "pkg_config")
   run(pkg-config --cflags --libs spdkio)
   separate_arguments(flags UNIX_COMMAND "${run_output}")
   run("${COMPILER}" -std=c++23 "${CONSUMER_DIR}/main.cpp" ${flags} -o "${WORK_DIR}/consumer_pkg_config")
+  set(ENV{LD_LIBRARY_PATH} "${prefix}/${LIBDIR}")  # for a shared build
   run("${WORK_DIR}/consumer_pkg_config")
   if(NOT run_output MATCHES "consumer: ok")
     message(FATAL_ERROR "the consumer did not finish:\n${run_output}")
