@@ -5,10 +5,11 @@
 #include <spdlog/logger.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 
-#include <algorithm>
 #include <array>
+#include <iterator>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <utility>
 
 namespace spdkio::log {
