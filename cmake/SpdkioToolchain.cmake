@@ -32,12 +32,12 @@ endif()
 # Warnings for our own code; linked privately by every target of this project.
 add_library(spdkio_warnings INTERFACE)
 target_compile_options(spdkio_warnings INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+  -Wall -Wextra -Wpedantic -Woverloaded-virtual -Wcast-qual
   $<$<BOOL:${SPDKIO_WERROR}>:-Werror>
-  $<$<CXX_COMPILER_ID:GNU>:-Wduplicated-cond -Wlogical-op>
+  $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local -Wduplicated-cond -Wlogical-op>
   # Designated initializers that leave defaulted members out are how options are passed here.
   -Wno-missing-field-initializers
-  $<$<CXX_COMPILER_ID:Clang>:-Wimplicit-fallthrough -Wunreachable-code>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wshadow -Wimplicit-fallthrough -Wunreachable-code>)
 
 # Sanitizers apply to the whole build: mixing instrumented and plain objects hides what they look for.
 if(SPDKIO_SANITIZE)
