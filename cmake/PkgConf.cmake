@@ -12,7 +12,7 @@
 #
 #   spdkio_pkgconf(<target> MODULES <module>...
 #     [STATIC]                      pass --static; take archives that lie outside the system roots
-#     [FORCE_WHOLE_ARCHIVE <lib>..] link these archives whole (they register themselves in constructors)
+#     [FORCE_WHOLE_ARCHIVE <lib>..] link these archives whole (they register themselves in constructors); 'spdk_*' works
 #     [WITHOUT <lib>...]            leave these libraries out; no error if the output has none of them
 #     [SYSTEM_ROOTS <dir>...]       libraries under these stay as pkg-config named them
 #     [PKG_CONFIG_PATH <dir>...]    searched for .pc files before everything else
@@ -95,7 +95,7 @@ function(_spdkio_pkgconf_usage function arg_prefix)
     if(name IN_LIST ${arg_prefix}_WITHOUT)
       message(FATAL_ERROR "${function}: '${name}' stands in both FORCE_WHOLE_ARCHIVE and WITHOUT")
     endif()
-    if(NOT name MATCHES "^[A-Za-z0-9_.+-]+$" OR name MATCHES "^-l|^lib.*\\.(a|so)$")
+    if(NOT name MATCHES "^[A-Za-z0-9_.+*-]+$" OR name MATCHES "^-l|^lib.*\\.(a|so)$")
       message(FATAL_ERROR "${function}: FORCE_WHOLE_ARCHIVE takes bare library names such as 'spdk_nvme', not '${name}'")
     endif()
   endforeach()
@@ -448,6 +448,31 @@ macro(_spdkio_pkgconf_read_link_line)
   endif()
 endmacro()
 
+# Puts the names that are there for those with a '*'. One that matches nothing stays, to be complained about later.
+macro(_spdkio_pkgconf_expand_forced)
+  set(forced_names "")
+  foreach(pattern IN LISTS arg_FORCE_WHOLE_ARCHIVE)
+    if(NOT pattern MATCHES "\\*")
+      list(APPEND forced_names "${pattern}")
+      continue()
+    endif()
+    string(REGEX REPLACE "([.+])" "\\\\\\1" regex "${pattern}")
+    string(REPLACE "*" ".*" regex "${regex}")
+    set(matched FALSE)
+    foreach(n IN LISTS library_atoms)
+      if(atom_${n}_name MATCHES "^${regex}$" AND NOT atom_${n}_name IN_LIST arg_WITHOUT)
+        list(APPEND forced_names "${atom_${n}_name}")
+        set(matched TRUE)
+      endif()
+    endforeach()
+    if(NOT matched)
+      list(APPEND forced_names "${pattern}")
+    endif()
+  endforeach()
+  list(REMOVE_DUPLICATES forced_names)
+  set(arg_FORCE_WHOLE_ARCHIVE "${forced_names}")
+endmacro()
+
 # Which file `-lname` means. Sets archive (a path or "") and take (write the path instead of -lname).
 #   taking: the linker's rule is that the first directory with either file decides, and there the shared one wins.
 #   STATIC makes the archive win where that directory is not the system's. FORCE_WHOLE_ARCHIVE takes the first archive.
@@ -641,7 +666,6 @@ function(spdkio_pkgconf_parse prefix)
   foreach(result IN LISTS _SPDKIO_PKGCONF_RESULTS)
     set(r_${result} "")
   endforeach()
-  list(REMOVE_DUPLICATES arg_FORCE_WHOLE_ARCHIVE)
 
   if("${arg_CFLAGS} ${arg_LIBS}" MATCHES "[^ ]*;[^ ]*")
     set(reason "pkg-config printed '${CMAKE_MATCH_0}': CMake cannot carry a flag with a semicolon in it")
@@ -702,6 +726,7 @@ function(spdkio_pkgconf_parse prefix)
     endif()
     math(EXPR n "${n} + 1")
   endwhile()
+  _spdkio_pkgconf_expand_forced()
   _spdkio_pkgconf_resolve()
   _spdkio_pkgconf_place_regions()
   _spdkio_pkgconf_write_link_line()

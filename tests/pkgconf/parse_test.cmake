@@ -196,6 +196,17 @@ dpdk/lib/librte_bus_pci.a ${plain} dpdk/lib/librte_eal.a dpdk/lib/librte_kvargs.
 dpdk/lib/librte_mempool_ring.a ${plain} dpdk/lib/librte_ring.a dpdk/lib/librte_telemetry.a -laio -lcrypto -lssl \
 -lnuma -luuid -lrt -lm -ldl -lpthread -lisal")
 
+case("a pattern forces all that match, beside names, less those left out")
+recorded(text spdk_static.txt)
+parse(LIBS "${text}" STATIC FORCE_WHOLE_ARCHIVE spdk_sock* rte_*_ring rte_eal spdk_sock_posix)
+list(TRANSFORM p_WHOLE_LIBRARIES REPLACE "^.*/" "" OUTPUT_VARIABLE names)
+expect(names libspdk_sock.a libspdk_sock_posix.a librte_eal.a librte_mempool_ring.a)
+parse(LIBS "${text}" STATIC FORCE_WHOLE_ARCHIVE spdk_s* WITHOUT spdk_sock)
+expect(p_WHOLE_LIBRARIES ${spdk}/libspdk_sock_posix.a)
+parse(LIBS "-L${WORK}/a -lx" FORCE_WHOLE_ARCHIVE y*)
+expect(p_ERROR_KIND FORCE_NOT_LISTED)
+expect_match(p_ERROR "'y\\*'")
+
 # --- the linker's state in its several spellings ----------------------------------------------------------------------
 
 # Each of these holds libx in a region, so that forcing it adds none and a later plain mention goes.
@@ -359,4 +370,4 @@ expect(p_DEFINITIONS)
 expect(p_INCLUDE_DIRS)
 expect(p_LINK_LINE -ldl)
 
-finish(115)
+finish(119)
