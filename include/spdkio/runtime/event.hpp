@@ -1,0 +1,41 @@
+// Event: a flag that tasks wait for.
+#pragma once
+
+#include <spdkio/runtime/wait_queue.hpp>
+
+namespace spdkio {
+
+/// A manual-reset flag. `set` lets every waiter go on and stays set. Belongs to one Thread; to signal from elsewhere send
+/// a message. Waiting ends with Error(operation_canceled) when a stop is requested. Must outlive its waiters.
+/// (Not to be confused with LcoreEvent, which runs a function on a core.)
+class Event {
+ public:
+  bool is_set() const noexcept { return set_; }
+  void set() noexcept {
+    set_ = true;
+    queue_.wake_all();
+  }
+  void reset() noexcept { set_ = false; }
+
+  class WaitAwaiter {
+   public:
+    explicit WaitAwaiter(Event& event) noexcept : event_(event), waiter_("Event") {}
+    bool await_ready() const noexcept { return event_.set_; }
+    template <class Promise>
+    bool await_suspend(std::coroutine_handle<Promise> handle) {
+      return waiter_.enqueue(event_.queue_, handle, detail::promise_of(handle));
+    }
+    void await_resume() const { waiter_.throw_if_stopped(); }
+
+   private:
+    Event& event_;
+    detail::Waiter waiter_;
+  };
+  WaitAwaiter wait() noexcept { return WaitAwaiter{*this}; }
+
+ private:
+  detail::WaitQueue queue_;
+  bool set_ = false;
+};
+
+}  // namespace spdkio

@@ -1,0 +1,27 @@
+#include <spdkio/runtime/block_on.hpp>
+
+#include <spdkio/base/error.hpp>
+
+namespace spdkio::detail {
+
+BlockingDriver::BlockingDriver(const char* operation) : core_(ThreadCore::current()) {
+  if (core_ != nullptr && core_->polling()) {
+    throw Error(Misuse::would_block, "blocking here would stop thread '" + core_->name() + "'")
+        .with_operation(operation)
+        .with_hint("co_await the task instead");
+  }
+  if (core_ == nullptr) {
+    temporary_.emplace(Thread::attach(operation));
+    core_ = ThreadCore::current();
+  }
+}
+
+BlockingDriver::~BlockingDriver() {
+  if (temporary_) temporary_->close();
+}
+
+ThreadHandle BlockingDriver::thread() const { return ThreadHandle{core_->mailbox()}; }
+
+void BlockingDriver::run_until(const std::function<bool()>& done) { drive(*core_, done); }
+
+}  // namespace spdkio::detail

@@ -1,0 +1,34 @@
+#include <spdkio/runtime/completion.hpp>
+
+#include <utility>
+
+namespace spdkio::detail {
+
+bool CompletionBase::answered() const {
+  const std::lock_guard lock(mutex_);
+  return answered_;
+}
+
+bool CompletionBase::wait(std::coroutine_handle<> waiting, PromiseBase* promise) {
+  auto& core = ThreadCore::require_current("completion");
+  if (promise != nullptr) promise->set_waiting_on("completion");
+  const std::lock_guard lock(mutex_);
+  if (answered_) return false;
+  handle = waiting;
+  waiter_mailbox_ = core.mailbox();
+  return true;
+}
+
+void CompletionBase::wake(const std::shared_ptr<Mailbox>& mailbox) {
+  keep_alive_ = shared_from_this();
+  if (!mailbox->push(*this)) keep_alive_ = nullptr;
+}
+
+void CompletionBase::run() noexcept {
+  const auto keep = std::exchange(keep_alive_, nullptr);
+  handle.resume();
+}
+
+void CompletionBase::abandon() noexcept { const auto keep = std::exchange(keep_alive_, nullptr); }
+
+}  // namespace spdkio::detail

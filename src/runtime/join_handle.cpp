@@ -1,0 +1,115 @@
+#include <spdkio/runtime/join_handle.hpp>
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+
+#include <utility>
+
+namespace spdkio::detail {
+
+void throw_thread_ended(const Mailbox& mailbox) {
+  throw Error(std::errc::no_such_process, "thread '" + mailbox.name() + "' has ended");
+}
+
+bool JoinStateBase::set_waiter(Message& waiter, std::shared_ptr<Mailbox> mailbox) {
+  const std::lock_guard lock(mutex_);
+  if (done_) return false;
+  waiter_ = &waiter;
+  waiter_mailbox_ = std::move(mailbox);
+  return true;
+}
+
+bool JoinStateBase::done() const {
+  const std::lock_guard lock(mutex_);
+  return done_;
+}
+
+void JoinStateBase::wait_blocking() {
+  std::unique_lock lock(mutex_);
+  if (done_) return;
+  const ThreadCore* core = ThreadCore::current();
+  if (core != nullptr && (core->polling() || core->mailbox() == mailbox)) {
+    throw Error(Misuse::would_block, "waiting here would stop thread '" + core->name() + "'")
+        .with_operation("JoinHandle::wait")
+        .with_hint("co_await the handle instead");
+  }
+  ended_.wait(lock, [this] { return done_; });
+}
+
+namespace {
+class StopRequest final : public Message {
+ public:
+  explicit StopRequest(std::shared_ptr<JoinStateBase> state) : state_(std::move(state)) {}
+  void run() noexcept override {
+    if (state_->running_stop != nullptr) state_->running_stop->request_stop();
+    delete this;
+  }
+  void abandon() noexcept override { delete this; }
+
+ private:
+  std::shared_ptr<JoinStateBase> state_;
+};
+}  // namespace
+
+void JoinStateBase::request_stop(const std::shared_ptr<JoinStateBase>& self) {
+  auto request = std::make_unique<StopRequest>(self);
+  if (mailbox->push(*request)) request.release();
+}
+
+void JoinStateBase::abandon_handle() noexcept {
+  const std::lock_guard lock(mutex_);
+  abandoned_ = true;
+}
+
+void JoinStateBase::finish(const std::exception_ptr* failure) noexcept {
+  Message* waiter = nullptr;
+  std::shared_ptr<Mailbox> waiter_mailbox;
+  bool unseen = false;
+  {
+    const std::lock_guard lock(mutex_);
+    done_ = true;
+    waiter = std::exchange(waiter_, nullptr);
+    waiter_mailbox = std::move(waiter_mailbox_);
+    unseen = abandoned_ && failure != nullptr;
+    ended_.notify_all();
+  }
+  if (unseen) log::error("a task that nobody joins failed: {}", error_from(*failure).what());
+  if (waiter != nullptr && !waiter_mailbox->push(*waiter)) {
+    log::error("the thread '{}' ended while it waited for a task", waiter_mailbox->name());
+  }
+}
+
+void Spawned::promise_type::run() noexcept {
+  core_ = ThreadCore::current();
+  promise = this;
+  core_->tasks().add(*this);
+  stop_.link_to(&core_->root_stop());
+  set_stop_state(&stop_);
+  set_waiting_on("ready");
+  state->running_stop = &stop_;
+  std::coroutine_handle<promise_type>::from_promise(*this).resume();
+}
+
+void Spawned::promise_type::abandon() noexcept {
+  state->refuse();
+  destroy();
+}
+
+void Spawned::promise_type::ended() noexcept {
+  state->running_stop = nullptr;
+  core_->tasks().remove(*this);
+}
+
+void launch(const Spawned& spawned, std::shared_ptr<JoinStateBase> state, std::shared_ptr<Mailbox> mailbox,
+            std::string name, std::source_location where) {
+  auto& promise = spawned.promise();
+  state->mailbox = mailbox;
+  promise.state = std::move(state);
+  promise.name = std::move(name);
+  promise.spawned_at = where;
+  if (mailbox->push(promise.message())) return;
+  promise.destroy();
+  throw_thread_ended(*mailbox);
+}
+
+}  // namespace spdkio::detail

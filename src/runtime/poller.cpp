@@ -1,0 +1,92 @@
+#include <spdkio/runtime/poller.hpp>
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+
+#include <utility>
+
+#include "runtime/poller_node.hpp"
+
+namespace spdkio {
+namespace detail {
+
+bool PollerNode::call() noexcept {
+  if (paused_ || core_ == nullptr) return false;
+  ++calls_;
+  try {
+    if (fn_() == PollResult::idle) return false;
+    ++busy_calls_;
+    return true;
+  } catch (...) {
+    log::error("poller '{}' paused: {}", options_.name, Error::from_current_exception().what());
+    pause();
+    return true;
+  }
+}
+
+void PollerNode::on_timer(TimerNode& node) noexcept {
+  auto& self = static_cast<PollerNode&>(node);
+  const auto keep = self.shared_from_this();
+  self.call();
+  if (self.core_ != nullptr && !self.paused_ && !self.queued()) self.core_->add_timer(self, self.options_.period);
+}
+
+void PollerNode::register_on(ThreadCore& core) {
+  if (options_.wake_fd >= 0) core.watch(options_.wake_fd);
+  core_ = &core;
+  core.add_poller(shared_from_this());
+  if (timed()) core.add_timer(*this, options_.period);
+}
+
+void PollerNode::unregister() noexcept {
+  if (core_ == nullptr) return;
+  if (options_.wake_fd >= 0) core_->unwatch(options_.wake_fd);
+  if (queued()) core_->cancel_timer(*this);
+  ThreadCore* core = std::exchange(core_, nullptr);
+  core->pollers_changed();
+}
+
+void PollerNode::pause() noexcept {
+  if (paused_ || core_ == nullptr) return;
+  paused_ = true;
+  if (queued()) core_->cancel_timer(*this);
+  core_->pollers_changed();
+}
+
+void PollerNode::resume() {
+  if (!paused_ || core_ == nullptr) return;
+  paused_ = false;
+  if (timed()) core_->add_timer(*this, options_.period);
+  core_->pollers_changed();
+}
+
+}  // namespace detail
+
+Poller::Poller(std::function<PollResult()> fn, PollerOptions options) {
+  auto& core = detail::ThreadCore::require_current("Poller");
+  if (options.period < options.period.zero()) {
+    throw Error(Misuse::invalid_argument, "a poller's period can't be negative").with_device(options.name);
+  }
+  node_ = std::make_shared<detail::PollerNode>(std::move(fn), std::move(options));
+  node_->register_on(core);
+}
+
+Poller::Poller(Poller&& other) noexcept = default;
+
+Poller& Poller::operator=(Poller&& other) noexcept {
+  std::swap(node_, other.node_);
+  return *this;
+}
+
+Poller::~Poller() {
+  if (node_ != nullptr) node_->unregister();
+}
+
+void Poller::pause() noexcept { node_->pause(); }
+void Poller::resume() { node_->resume(); }
+bool Poller::paused() const noexcept { return node_->paused(); }
+const std::string& Poller::name() const noexcept { return node_->options().name; }
+std::uint64_t Poller::calls() const noexcept { return node_->calls(); }
+std::uint64_t Poller::busy_calls() const noexcept { return node_->busy_calls(); }
+
+}  // namespace spdkio

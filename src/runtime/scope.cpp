@@ -1,0 +1,89 @@
+#include <spdkio/runtime/scope.hpp>
+
+#include <spdkio/base/log.hpp>
+
+#include <utility>
+
+namespace spdkio {
+namespace detail {
+
+ScopeState::ScopeState(std::string scope_name)
+    : name(std::move(scope_name)), home(&ThreadCore::require_current("Scope")) {}
+
+void ScopeState::task_started(TaskNode& node) { tasks.add(node); }
+
+std::coroutine_handle<> ScopeState::task_ended(TaskNode& node, std::exception_ptr failure) noexcept {
+  tasks.remove(node);
+  if (failure) {
+    if (!first_failure) first_failure = std::move(failure);
+    stop.request_stop();
+  }
+  if (!tasks.empty() || !joiner) return std::noop_coroutine();
+  return std::exchange(joiner, nullptr);
+}
+
+}  // namespace detail
+
+Scope::Scope(std::string name) : state_(std::make_shared<detail::ScopeState>(std::move(name))) {}
+
+Scope::~Scope() {
+  state_->stop.unlink_from_parent();
+  if (state_->tasks.empty()) {
+    if (state_->first_failure) {
+      log::error("scope '{}' was destroyed without a join; a task of it had failed: {}", state_->name,
+                 detail::error_from(state_->first_failure).what());
+    }
+    return;
+  }
+  log::critical("scope '{}' was destroyed without a join while {} task(s) run; they are asked to stop: {}", state_->name,
+                state_->tasks.size(), describe(state_->tasks.snapshot()));
+  state_->stop.request_stop();
+}
+
+void Scope::start(std::coroutine_handle<detail::ScopeTask::promise_type> task, std::string name,
+                  std::source_location where) {
+  auto& promise = task.promise();
+  if (state_->home != detail::ThreadCore::current()) {
+    task.destroy();
+    throw Error(Misuse::wrong_thread, "the scope belongs to thread '" + state_->home->name() + "'")
+        .with_operation("Scope::spawn");
+  }
+  if (state_->stop.stop_requested()) {
+    task.destroy();
+    throw Error(std::errc::operation_canceled, "the scope was asked to stop")
+        .with_operation("Scope::spawn")
+        .with_outcome(Outcome::never_submitted);
+  }
+  promise.state = state_;
+  promise.promise = &promise;
+  promise.name = std::move(name);
+  promise.spawned_at = where;
+  promise.set_stop_state(&state_->stop);
+  promise.set_waiting_on("ready");
+  state_->task_started(promise);
+  task.resume();
+}
+
+bool Scope::suspend_joiner(std::coroutine_handle<> handle, detail::PromiseBase* promise) {
+  if (state_->home != detail::ThreadCore::current()) {
+    throw Error(Misuse::wrong_thread, "the scope belongs to thread '" + state_->home->name() + "'")
+        .with_operation("Scope::join");
+  }
+  if (state_->joiner) {
+    throw Error(Misuse::invalid_argument, "another task joins this scope already").with_operation("Scope::join");
+  }
+  if (promise != nullptr) {
+    state_->stop.link_to(promise->stop_state());
+    promise->set_waiting_on("Scope::join");
+    if (state_->tasks.empty()) return false;  // an inherited stop ended them all
+  }
+  state_->joiner = handle;
+  return true;
+}
+
+void Scope::finish_join() {
+  state_->stop.unlink_from_parent();
+  if (state_->first_failure) std::rethrow_exception(std::exchange(state_->first_failure, nullptr));
+}
+
+}  // namespace spdkio

@@ -1,0 +1,260 @@
+#include <spdkio/runtime/thread_core.hpp>
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+
+#include <sys/epoll.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <ctime>
+
+#include "runtime/poller_node.hpp"
+#include "runtime/thread_table.hpp"
+
+namespace spdkio::detail {
+namespace {
+
+using std::chrono::nanoseconds;
+
+/// How often pollers are called that nothing wakes, while their Thread otherwise sleeps.
+constexpr nanoseconds sleepless_poll_period = std::chrono::milliseconds{1};
+
+ThreadId next_thread_id() {
+  static std::atomic<std::uint64_t> next{1};
+  return ThreadId{next.fetch_add(1, std::memory_order_relaxed)};
+}
+
+timespec to_timespec(nanoseconds duration) {
+  return {.tv_sec = static_cast<time_t>(duration.count() / 1'000'000'000),
+          .tv_nsec = static_cast<long>(duration.count() % 1'000'000'000)};
+}
+
+}  // namespace
+
+ThreadCore::ThreadCore(std::string name, CpuSet cpumask, ClockSource* clock)
+    : mailbox_(std::make_shared<Mailbox>(next_thread_id(), std::move(name))),
+      cpumask_(std::move(cpumask)),
+      clock_(clock),
+      epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
+  if (epoll_fd_.get() < 0) {
+    throw Error::from_errno(errno, "cannot create the wait descriptor of thread '" + this->name() + "'")
+        .with_operation("epoll_create1");
+  }
+  watch(mailbox_->event_fd());
+  batch_ticks_ = read_clock();
+  ThreadTable::instance().add(mailbox_);
+}
+
+ThreadCore::~ThreadCore() {
+  if (mailbox_->state() != ThreadState::exited) finish();
+}
+
+ThreadCore& ThreadCore::require_current(const char* operation) {
+  if (current_ == nullptr) {
+    throw Error(Misuse::wrong_thread, "this OS thread acts for no Thread")
+        .with_operation(operation)
+        .with_hint("call it inside a task or message, or attach a Thread first");
+  }
+  return *current_;
+}
+
+void ThreadCore::add_timer(TimerNode& node, nanoseconds after) {
+  node.deadline_ticks = ticks_after(read_clock(), after);
+  timers_.push(node);
+}
+
+void ThreadCore::add_poller(std::shared_ptr<PollerNode> poller) {
+  pollers_.push_back(std::move(poller));
+  pollers_changed_ = true;
+}
+
+void ThreadCore::watch(int fd) {
+  epoll_event event{.events = EPOLLIN, .data = {.fd = fd}};
+  if (::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw Error::from_errno(errno, "cannot watch descriptor " + std::to_string(fd)).with_operation("epoll_ctl");
+  }
+}
+
+void ThreadCore::unwatch(int fd) noexcept { ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
+
+std::size_t ThreadCore::run_ready() noexcept {
+  std::size_t count = 0;
+  while (ready_head_ != nullptr && count < ready_per_poll) {
+    ReadyNode* node = ready_head_;
+    ready_head_ = node->next_ready;
+    if (ready_head_ == nullptr) ready_tail_ = &ready_head_;
+    inline_turns_ = inline_turns_per_resume;
+    node->handle.resume();
+    ++count;
+  }
+  return count;
+}
+
+std::size_t ThreadCore::run_deferred() noexcept {
+  std::size_t count = 0;
+  Deferred* work = deferred_head_;
+  deferred_head_ = nullptr;
+  deferred_tail_ = &deferred_head_;
+  while (work != nullptr) {
+    Deferred* next = work->next_deferred;
+    work->queued = false;
+    count += work->run(*work);
+    work = next;
+  }
+  return count;
+}
+
+std::size_t ThreadCore::run_pollers() noexcept {
+  if (pollers_changed_) [[unlikely]] {
+    pollers_changed_ = false;
+    std::erase_if(pollers_, [](const auto& poller) { return poller->removed(); });
+    active_pollers_.clear();
+    sleepless_pollers_ = 0;
+    for (const auto& poller : pollers_) {
+      if (!poller->timed() && !poller->paused()) active_pollers_.push_back(poller.get());
+      if (poller->sleepless()) ++sleepless_pollers_;
+    }
+  }
+  std::size_t count = 0;
+  for (std::size_t i = 0; i < active_pollers_.size(); ++i) count += active_pollers_[i]->call() ? 1 : 0;
+  return count;
+}
+
+std::size_t ThreadCore::poll() noexcept {
+  ThreadCore* const outer = current_;
+  const bool was_polling = polling_;
+  current_ = this;
+  polling_ = true;
+  if (armed_) disarm();
+  ++polls_;
+  batch_ticks_ = read_clock();
+  inline_turns_ = inline_turns_per_resume;
+
+  std::size_t count = 0;
+  if (!mailbox_->empty()) count += mailbox_->drain();
+  if (!timers_.empty() && timers_.earliest() <= batch_ticks_) count += timers_.run_due(batch_ticks_);
+  count += run_ready();
+  if (deferred_head_ != nullptr) count += run_deferred();
+  if (!active_pollers_.empty() || pollers_changed_) count += run_pollers();
+
+  polling_ = was_polling;
+  current_ = outer;
+  if (timer_fd_.get() >= 0) rearm_foreign_wait();
+  return count;
+}
+
+bool ThreadCore::arm() noexcept {
+  if (ready_head_ != nullptr || deferred_head_ != nullptr || pollers_changed_) return false;
+  if (!timers_.empty() && timers_.earliest() <= read_clock()) return false;
+  if (!mailbox_->arm()) return false;
+  armed_ = true;
+  return true;
+}
+
+void ThreadCore::disarm() noexcept {
+  armed_ = false;
+  mailbox_->disarm();
+}
+
+nanoseconds ThreadCore::next_wait() const noexcept {
+  nanoseconds wait{-1};
+  if (sleepless_pollers_ > 0) wait = sleepless_poll_period;
+  if (!timers_.empty()) {
+    const std::uint64_t now = read_clock();
+    const std::uint64_t earliest = timers_.earliest();
+    const nanoseconds until = earliest > now ? ns_from_ticks(earliest - now) + nanoseconds{1} : nanoseconds{0};
+    if (wait < nanoseconds{0} || until < wait) wait = until;
+  }
+  return wait;
+}
+
+void ThreadCore::wait(nanoseconds limit) noexcept {
+  if (!arm()) return;
+  nanoseconds duration = next_wait();
+  if (duration < nanoseconds{0} || (limit >= nanoseconds{0} && limit < duration)) duration = limit;
+  sleep_on(epoll_fd_.get(), duration);
+  disarm();
+}
+
+void sleep_on(int epoll_fd, nanoseconds duration) noexcept {
+  epoll_event events[8];
+  static std::atomic<bool> have_pwait2{true};
+  if (have_pwait2.load(std::memory_order_relaxed)) {
+    const timespec timeout = to_timespec(std::max(duration, nanoseconds{0}));
+    if (::epoll_pwait2(epoll_fd, events, 8, duration < nanoseconds{0} ? nullptr : &timeout, nullptr) >= 0 ||
+        (errno != ENOSYS && errno != EPERM)) {
+      return;
+    }
+    have_pwait2.store(false, std::memory_order_relaxed);  // an old kernel, or a sandbox that does not know the call
+  }
+  const auto milliseconds = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  ::epoll_wait(epoll_fd, events, 8,
+               duration < nanoseconds{0} ? -1 : static_cast<int>(std::min<std::int64_t>(milliseconds, 60'000)));
+}
+
+void ThreadCore::enable_foreign_wait() {
+  if (timer_fd_.get() >= 0) return;
+  UniqueFd fd(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC));
+  if (fd.get() < 0) throw Error::from_errno(errno, "cannot create a timer descriptor").with_operation("timerfd_create");
+  watch(fd.get());
+  timer_fd_ = std::move(fd);
+  rearm_foreign_wait();
+}
+
+void ThreadCore::rearm_foreign_wait() noexcept {
+  if (polling_) return;
+  const bool idle = arm();
+  itimerspec when{};
+  if (idle) {
+    const nanoseconds wait = next_wait();
+    if (wait >= nanoseconds{0}) when.it_value = to_timespec(std::max(wait, nanoseconds{1}));
+  } else {
+    mailbox_->signal();
+  }
+  ::timerfd_settime(timer_fd_.get(), 0, &when, nullptr);
+}
+
+void ThreadCore::account(std::uint64_t elapsed_ticks, bool busy) noexcept {
+  (busy ? busy_ticks_ : idle_ticks_) += elapsed_ticks;
+}
+
+ThreadStats ThreadCore::stats() const noexcept {
+  ThreadStats stats{.busy_ticks = busy_ticks_, .idle_ticks = idle_ticks_, .polls = polls_, .tasks = tasks_.size()};
+  for (const auto& poller : pollers_) {
+    if (poller->removed()) continue;
+    (poller->paused() ? stats.paused_pollers : poller->timed() ? stats.timed_pollers : stats.active_pollers) += 1;
+  }
+  return stats;
+}
+
+std::shared_ptr<void>& ThreadCore::local(const void* key) {
+  for (auto& [known, value] : locals_) {
+    if (known == key) return value;
+  }
+  return locals_.emplace_back(key, nullptr).second;
+}
+
+void ThreadCore::finish() noexcept {
+  if (mailbox_->state() == ThreadState::exited) return;
+  ThreadCore* const outer = current_;
+  current_ = this;
+  if (!tasks_.empty()) {
+    log::error("thread '{}' ended while it still ran {} task(s): {}", name(), tasks_.size(), describe(tasks_.snapshot()));
+  }
+  if (references_ != 0) {
+    log::error("thread '{}' ended while {} I/O channel(s) of it were still open", name(), references_);
+  }
+  while (!locals_.empty()) locals_.pop_back();
+  for (const auto& poller : pollers_) poller->unregister();
+  pollers_.clear();
+  active_pollers_.clear();
+  mailbox_->close();
+  ThreadTable::instance().remove(*mailbox_);
+  current_ = outer == this ? nullptr : outer;
+}
+
+}  // namespace spdkio::detail

@@ -1,0 +1,71 @@
+#include <spdkio/runtime/wait_queue.hpp>
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+
+namespace spdkio::detail {
+
+bool Waiter::enqueue(WaitQueue& queue, std::coroutine_handle<> waiting, PromiseBase* promise) {
+  core_ = &ThreadCore::require_current(what_);
+  if (queue.head_ != nullptr && queue.head_->core_ != core_) {
+    throw Error(Misuse::wrong_thread, "belongs to thread '" + queue.head_->core_->name() + "', used on '" +
+                                          core_->name() + "'")
+        .with_operation(what_);
+  }
+  StopState* stop = promise != nullptr ? promise->stop_state() : nullptr;
+  if (stop != nullptr && stop->stop_requested()) {
+    stopped_ = true;
+    return false;
+  }
+  handle = waiting;
+  queue_ = &queue;
+  previous_ = queue.tail_;
+  next_ = nullptr;
+  (queue.tail_ != nullptr ? queue.tail_->next_ : queue.head_) = this;
+  queue.tail_ = this;
+  if (stop != nullptr) stop->add(*this);
+  if (promise != nullptr) promise->set_waiting_on(what_);
+  return true;
+}
+
+void Waiter::throw_if_stopped() const {
+  if (!stopped_) return;
+  throw Error(std::errc::operation_canceled, "stopped while waiting")
+      .with_operation(what_)
+      .with_outcome(Outcome::never_submitted);
+}
+
+void Waiter::wake() noexcept {
+  queue_->remove(*this);
+  unlink();
+  core_->make_ready(*this);
+}
+
+void Waiter::on_stop(StopNode& node) noexcept {
+  auto& self = static_cast<Waiter&>(node);
+  self.stopped_ = true;
+  self.wake();
+}
+
+WaitQueue::~WaitQueue() {
+  if (head_ != nullptr) log::critical("a {} was destroyed while a task waits on it", head_->what_);
+}
+
+bool WaitQueue::wake_one() noexcept {
+  if (head_ == nullptr) return false;
+  head_->wake();
+  return true;
+}
+
+std::size_t WaitQueue::wake_all() noexcept {
+  std::size_t count = 0;
+  while (wake_one()) ++count;
+  return count;
+}
+
+void WaitQueue::remove(Waiter& waiter) noexcept {
+  (waiter.previous_ != nullptr ? waiter.previous_->next_ : head_) = waiter.next_;
+  (waiter.next_ != nullptr ? waiter.next_->previous_ : tail_) = waiter.previous_;
+}
+
+}  // namespace spdkio::detail
