@@ -27,7 +27,7 @@ spdkio_dependency(fmt fmt::fmt SCOPE PUBLIC PKGCONFIG fmt DEBIAN libfmt-dev)
 spdkio_dependency(spdlog spdlog::spdlog SCOPE PRIVATE PKGCONFIG spdlog DEBIAN libspdlog-dev)
 spdkio_dependency(Liburing Liburing::liburing SCOPE PRIVATE PKGCONFIG liburing DEBIAN liburing-dev)
 spdkio_dependency(Numa Numa::numa SCOPE PRIVATE PKGCONFIG numa DEBIAN libnuma-dev)
-spdkio_dependency(nlohmann_json nlohmann_json::nlohmann_json SCOPE BUILD PKGCONFIG nlohmann_json DEBIAN nlohmann-json3-dev)
+spdkio_dependency(nlohmann_json nlohmann_json::nlohmann_json SCOPE PUBLIC PKGCONFIG nlohmann_json DEBIAN nlohmann-json3-dev)
 
 # What our own components, tools and tests compile against.
 set(SPDKIO_ALL_DEPENDENCIES
