@@ -49,7 +49,8 @@ ByteCount parse_byte_size(std::string_view text) {
 
   std::string_view suffix{rest, static_cast<std::size_t>(end - rest)};
   if (suffix.starts_with(' ') && suffix.size() > 1) suffix.remove_prefix(1);
-  if (suffix.starts_with('.') || suffix.starts_with(',')) fail(text, "fractions are not understood; use a smaller unit");
+  if (suffix.starts_with('.') || suffix.starts_with(','))
+    fail(text, "fractions are not understood; use a smaller unit");
   std::string unit;
   for (const char c : suffix) unit += static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
   if (unit.empty() || unit == "B") return ByteCount{number};

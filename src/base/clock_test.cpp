@@ -100,7 +100,8 @@ TEST(ClockScale, MatchesExactArithmetic) {
 
       if (value > INT64_MAX) continue;
       const Wide exact_ticks = (Wide{value} * hz + 999'999'999) / 1'000'000'000;
-      const std::uint64_t expected_ticks = exact_ticks > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(exact_ticks);
+      const std::uint64_t expected_ticks =
+          exact_ticks > UINT64_MAX ? UINT64_MAX : static_cast<std::uint64_t>(exact_ticks);
       const std::uint64_t ticks = scale.from_ns(nanoseconds{static_cast<std::int64_t>(value)});
       EXPECT_LE(ticks > expected_ticks ? ticks - expected_ticks : expected_ticks - ticks, 2u) << hz << ' ' << value;
     }

@@ -71,8 +71,7 @@ class Parser {
   }
 
   [[noreturn]] void fail(std::string_view why) const {
-    throw Error(Misuse::invalid_argument,
-                fmt::format("CPU set \"{}\", position {}: {}", text_, position_ + 1, why));
+    throw Error(Misuse::invalid_argument, fmt::format("CPU set \"{}\", position {}: {}", text_, position_ + 1, why));
   }
 
  private:
@@ -191,7 +190,8 @@ void CpuSet::add(unsigned cpu) {
 
 void CpuSet::add_range(unsigned first, unsigned last) {
   if (last >= max_cpus) refuse(last);
-  if (first > last) throw Error(Misuse::invalid_argument, fmt::format("the CPU range {}-{} runs backwards", first, last));
+  if (first > last)
+    throw Error(Misuse::invalid_argument, fmt::format("the CPU range {}-{} runs backwards", first, last));
   for (unsigned cpu = first; cpu <= last; ++cpu) words_[cpu / 64] |= bit(cpu);
 }
 

@@ -48,7 +48,8 @@ std::uint32_t crc32c_table(std::uint32_t state, const std::byte* data, std::size
     state = 0;
     for (std::size_t i = 0; i < 8; ++i) state ^= tables[7 - i][word >> 8 * i & 0xFF];
   }
-  for (; size > 0; --size, ++data) state = state >> 8 ^ tables[0][(state ^ std::to_integer<std::uint32_t>(*data)) & 0xFF];
+  for (; size > 0; --size, ++data)
+    state = state >> 8 ^ tables[0][(state ^ std::to_integer<std::uint32_t>(*data)) & 0xFF];
   return state;
 }
 

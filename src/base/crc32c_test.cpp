@@ -56,7 +56,8 @@ TEST(Crc32c, EveryKernelAgreesWithTheDefinition) {
       const std::span part{data.data() + offset, size};
       const std::uint32_t expected = bitwise(part);
       for (std::size_t k = 0; k < kernels.size(); ++k) {
-        EXPECT_EQ(~kernels[k](~0u, part.data(), part.size()), expected) << "kernel " << k << ", " << size << '+' << offset;
+        EXPECT_EQ(~kernels[k](~0u, part.data(), part.size()), expected)
+            << "kernel " << k << ", " << size << '+' << offset;
       }
     }
   }

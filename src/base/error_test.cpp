@@ -183,9 +183,7 @@ TEST(ErrorFromCurrentException, KeepsTheCodeOfASystemError) {
   EXPECT_THAT(caught.what(), HasSubstr("open"));
 }
 
-TEST(ErrorFromCurrentException, KnowsOutOfMemory) {
-  EXPECT_EQ(from_thrown(std::bad_alloc{}).to_errno(), ENOMEM);
-}
+TEST(ErrorFromCurrentException, KnowsOutOfMemory) { EXPECT_EQ(from_thrown(std::bad_alloc{}).to_errno(), ENOMEM); }
 
 TEST(ErrorFromCurrentException, WrapsWhatElseThereIs) {
   const Error standard = from_thrown(std::runtime_error("broken"));

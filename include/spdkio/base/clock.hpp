@@ -19,7 +19,9 @@ std::uint64_t steady_clock_ns() noexcept;
 /// Not a serialising instruction: the CPU may take the stamp a few instructions early or late.
 inline std::uint64_t ticks() noexcept {
 #if defined(__x86_64__)
-  if (detail::ticks_are_tsc) [[likely]] { return __builtin_ia32_rdtsc(); }
+  if (detail::ticks_are_tsc) [[likely]] {
+    return __builtin_ia32_rdtsc();
+  }
   return detail::steady_clock_ns();
 #elif defined(__aarch64__)
   std::uint64_t value;
@@ -30,8 +32,8 @@ inline std::uint64_t ticks() noexcept {
 #endif
 }
 
-/// Measures the length of a tick now instead of at the first conversion: at most some milliseconds where the CPU doesn't
-/// tell it, microseconds where it does. Idempotent, any thread.
+/// Measures the length of a tick now instead of at the first conversion: at most some milliseconds where the CPU
+/// doesn't tell it, microseconds where it does. Idempotent, any thread.
 void clock_init() noexcept;
 
 /// How many ticks a second has, at least 1. The first call of this or of a conversion does what `clock_init` does.

@@ -32,7 +32,8 @@ class CpuSet {
   /// Reads Linux's notation, as in /sys/devices/system: numbers and ranges with commas. Errors as in `parse`.
   static CpuSet parse_list(std::string_view text);
 
-  /// The CPUs that the kernel has online. Throws Error with the errno if it doesn't say. CPUs past `max_cpus` are left out.
+  /// The CPUs that the kernel has online. Throws Error with the errno if it doesn't say. CPUs past `max_cpus` are left
+  /// out.
   static CpuSet online();
   /// The CPUs that the calling thread may run on. Throws Error with the errno. CPUs past `max_cpus` are left out.
   static CpuSet allowed();

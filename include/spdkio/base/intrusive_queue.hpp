@@ -10,7 +10,7 @@ namespace spdkio {
 /// A queue of `T`, linked through the member `Next`. Owns nothing: elements outlive their membership, and an element is
 /// in one queue per link at most. The link of an element outside is of no meaning and may be left uninitialised.
 /// Move-only; not thread-safe.
-template <class T, T* T::*Next = &T::next>
+template <class T, T* T::* Next = &T::next>
 class IntrusiveQueue {
  public:
   IntrusiveQueue() noexcept = default;
