@@ -42,8 +42,9 @@ std::string scaled(double value, double step, std::span<const std::string_view> 
 
 ByteCount parse_byte_size(std::string_view text) {
   std::uint64_t number = 0;
-  const char* const end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, number);
+  const char* const begin = text.data();
+  const char* const end = begin + text.size();
+  const auto [rest, error] = std::from_chars(begin, end, number);
   if (error == std::errc::invalid_argument) fail(text, "a number is expected, as in 4096, 4k or 1MiB");
   if (error == std::errc::result_out_of_range) fail(text, "larger than 2^64 - 1 bytes");
 

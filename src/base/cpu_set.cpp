@@ -212,7 +212,7 @@ std::string CpuSet::to_list_string() const {
   for (auto it = begin(); it != end();) {
     const unsigned first = *it;
     unsigned last = first;
-    while (++it != end() && *it == last + 1) last = *it;
+    for (++it; it != end() && *it == last + 1; ++it) last = *it;
     if (list.size() > 1) list += ',';
     list += first == last ? fmt::format("{}", first) : fmt::format("{}-{}", first, last);
   }
