@@ -1,0 +1,154 @@
+// ChannelSlot: what the block layer keeps for one device on one Thread: the module's channel, counters, and requests that
+// wait for room. Every I/O passes here, inline.
+#pragma once
+
+#include <spdkio/base/clock.hpp>
+#include <spdkio/base/latency_histogram.hpp>
+#include <spdkio/bdev/channel.hpp>
+#include <spdkio/bdev/device.hpp>
+#include <spdkio/bdev/stats.hpp>
+#include <spdkio/runtime/event.hpp>
+#include <spdkio/runtime/task.hpp>
+#include <spdkio/runtime/thread_core.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+
+namespace spdkio::bdev {
+
+class DeviceState;
+
+class ChannelSlot {
+ public:
+  ChannelSlot(std::shared_ptr<DeviceState> device, detail::ThreadCore& core);
+  ChannelSlot(const ChannelSlot&) = delete;
+  ChannelSlot& operator=(const ChannelSlot&) = delete;
+
+  /// Hands a checked request to the module. It ends through its `on_complete`, maybe before this returns.
+  void submit(Io& io) noexcept {
+    io.slot_ = this;
+    io.status_ = IoStatus{};
+    ++in_flight_;
+    io.start_ticks_ = 0;
+    if (--until_timed_ == 0) [[unlikely]] start_timing(io);
+    if (parked_head_ != nullptr) [[unlikely]] {
+      park(io);  // behind those that came first
+      return;
+    }
+    channel_->submit(io);
+  }
+  /// A stop was requested for a request that is in flight here.
+  void abort(Io& io) noexcept;
+
+  /// Success when the request may be submitted; otherwise why not. `data_bytes` is the sum of its buffers.
+  IoStatus check(const Io& io, std::uint64_t data_bytes) const noexcept {
+    const auto index = static_cast<std::uint32_t>(io.type);
+    if ((supported_ >> index & 1) == 0) [[unlikely]] return IoStatus::misuse(Misuse::not_supported);
+    const std::uint64_t num_blocks = num_blocks_->load(std::memory_order_relaxed);
+    if (io.blocks > num_blocks || io.lba > num_blocks - io.blocks) [[unlikely]] {
+      return IoStatus::misuse(Misuse::out_of_range);
+    }
+    if ((transfers_ >> index & 1) != 0) {
+      if (data_bytes != io.blocks * block_size_ || io.blocks == 0) [[unlikely]] {
+        return IoStatus::misuse(Misuse::buffer_size);
+      }
+      std::uintptr_t address_bits = 0;
+      for (std::uint32_t i = 0; i < io.iov_count; ++i) {
+        address_bits |= reinterpret_cast<std::uintptr_t>(io.iov[i].data());
+        if (i + 1 < io.iov_count) address_bits |= io.iov[i].size();
+      }
+      if ((address_bits & alignment_mask_) != 0) [[unlikely]] return IoStatus::misuse(Misuse::misaligned);
+    }
+    return IoStatus::success();
+  }
+
+  detail::ThreadCore& core() const noexcept { return *core_; }
+  DeviceState& device() const noexcept { return *device_; }
+  const std::shared_ptr<DeviceState>& shared_device() const noexcept { return device_; }
+  /// The module's channel, for the module itself; after a removal one that refuses everything.
+  Channel& channel() const noexcept { return *channel_; }
+  std::uint32_t block_size() const noexcept { return block_size_; }
+  std::uint64_t in_flight() const noexcept { return in_flight_; }
+
+  // ---- on the slot's Thread
+  const Stats& stats() const noexcept { return stats_; }
+  void reset_stats() noexcept { stats_ = {}; }
+  /// Times every request into a histogram, or only a sample again.
+  void enable_histogram(bool enable, std::uint32_t bucket_shift);
+  const LatencyHistogram* histogram() const noexcept { return histogram_.get(); }
+  void add_reference() noexcept { ++references_; }
+  /// From any OS thread: the last one closes the channel, on its Thread.
+  void drop_reference() noexcept;
+  /// The device is going away: refuses new requests, awaits those in flight and destroys the module's channel.
+  Task<> retire();
+
+ private:
+  friend class Io;
+  ~ChannelSlot();
+  void start_timing(Io& io) noexcept;
+  void record_latency(Io& io) noexcept;
+  void park(Io& io) noexcept;
+  std::size_t submit_parked() noexcept;
+  void release() noexcept;
+
+  void finish(Io& io, IoStatus status) noexcept {
+    if (status.is_no_memory()) [[unlikely]] {
+      park(io);
+      return;
+    }
+    OpStats& stats = stats_[io.type];
+    ++stats.operations;
+    stats.bytes += io.blocks * block_size_;
+    if (!status.ok()) [[unlikely]] ++stats.errors;
+    if (io.start_ticks_ != 0) [[unlikely]] record_latency(io);
+    io.status_ = status;
+    const Io::OnComplete on_complete = io.on_complete_;
+    if (on_complete == nullptr) [[unlikely]] {
+      completed_twice(io);
+      return;
+    }
+    io.on_complete_ = nullptr;
+    --in_flight_;
+    if (attention_) [[unlikely]] {
+      finish_with_attention(io, on_complete);
+    } else {
+      on_complete(io);
+    }
+  }
+  void finish_with_attention(Io& io, Io::OnComplete on_complete) noexcept;
+  void completed_twice(const Io& io) const noexcept;
+
+  static constexpr std::uint32_t timed_every = 32;
+
+  // Read on every I/O; fixed but for `channel_`.
+  Channel* channel_;
+  const std::atomic<std::uint64_t>* num_blocks_;
+  std::uintptr_t alignment_mask_;
+  std::uint32_t block_size_;
+  std::uint32_t supported_;
+  std::uint32_t transfers_;
+  // Written on every I/O.
+  std::uint32_t until_timed_ = timed_every;
+  std::uint64_t in_flight_ = 0;
+  bool attention_ = false;    ///< something waits for completions: parked requests, `retire`, or the last release
+  bool idle_wanted_ = false;  ///< `retire` waits
+  Io* parked_head_ = nullptr;
+  Io** parked_tail_ = &parked_head_;
+  Stats stats_;
+  // Rarely.
+  std::uint32_t timing_period_ = timed_every;
+  std::size_t references_ = 0;
+  detail::ThreadCore* core_;
+  std::shared_ptr<DeviceState> device_;
+  std::unique_ptr<Channel> module_channel_;
+  std::unique_ptr<LatencyHistogram> histogram_;
+  Event idle_;
+  struct RetryTimer : detail::TimerNode {
+    ChannelSlot* slot = nullptr;
+  } retry_timer_;
+};
+
+inline void Io::complete(IoStatus status) noexcept { slot_->finish(*this, status); }
+
+}  // namespace spdkio::bdev

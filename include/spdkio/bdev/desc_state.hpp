@@ -1,0 +1,61 @@
+// DescState: an open descriptor, as its operations see it. Heap-allocated so that a BdevDesc can be moved.
+#pragma once
+
+#include <spdkio/bdev/device_state.hpp>
+#include <spdkio/runtime/wait_queue.hpp>
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace spdkio {
+
+enum class Access : std::uint8_t { read_only, read_write };
+
+namespace bdev {
+
+class DescState : public std::enable_shared_from_this<DescState> {
+ public:
+  DescState(std::shared_ptr<DeviceState> device, Access access);
+  DescState(const DescState&) = delete;
+  ~DescState();
+
+  DeviceState& device() const noexcept { return *device_; }
+  const std::shared_ptr<DeviceState>& shared_device() const noexcept { return device_; }
+  Access access() const noexcept { return access_; }
+  const std::shared_ptr<detail::Mailbox>& home() const noexcept { return home_; }
+  bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+
+  /// What forbids this operation through this descriptor and slot, or success. Inline: it is asked for every I/O.
+  IoStatus check(const ChannelSlot* slot, IoType type) const noexcept {
+    if (slot == nullptr || closed()) [[unlikely]] return IoStatus::misuse(Misuse::already_closed);
+    if (&slot->device() != device_.get()) [[unlikely]] return IoStatus::misuse(Misuse::invalid_argument);
+    if (&slot->core() != detail::ThreadCore::current()) [[unlikely]] return IoStatus::misuse(Misuse::wrong_thread);
+    if (access_ == Access::read_only && modifies(type)) [[unlikely]] return IoStatus::misuse(Misuse::read_only);
+    return IoStatus::success();
+  }
+
+  /// Home Thread. Throws Misuse::already_closed the second time.
+  void close();
+  /// Any OS thread: queues an event for `next_event`.
+  void deliver(const BdevEvent& event);
+  Task<std::optional<BdevEvent>> next_event();
+
+  void claim(Claim type, std::string module, std::uint64_t shared_key);
+  void release_claim() noexcept;
+
+ private:
+  class EventWait;
+  std::shared_ptr<DeviceState> device_;
+  Access access_;
+  std::shared_ptr<detail::Mailbox> home_;
+  std::atomic<bool> closed_{false};
+  std::optional<std::string> claimed_by_;
+  std::deque<BdevEvent> events_;
+  detail::WaitQueue event_waiters_;
+};
+
+}  // namespace bdev
+}  // namespace spdkio

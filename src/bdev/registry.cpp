@@ -1,0 +1,149 @@
+#include "bdev/registry.hpp"
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+#include <spdkio/runtime/sleep.hpp>
+#include <spdkio/runtime/with_timeout.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace spdkio::bdev {
+namespace {
+
+Error invalid(const Device& device, std::string message) {
+  return Error(Misuse::invalid_argument, std::move(message)).with_operation("register").with_device(device.name());
+}
+
+void check_device(const Device& device) {
+  const Geometry& geometry = device.geometry();
+  if (device.name().empty()) throw invalid(device, "a bdev needs a name");
+  const std::uint32_t data_size = geometry.block_size - (geometry.metadata_interleaved ? geometry.metadata_size : 0);
+  if (geometry.block_size == 0 || data_size == 0 || data_size > geometry.block_size) {
+    throw invalid(device, fmt::format("block_size {} is impossible", geometry.block_size));
+  }
+  if (geometry.num_blocks == 0) throw invalid(device, "num_blocks is zero");
+  if (geometry.num_blocks > UINT64_MAX / geometry.block_size) {
+    throw invalid(device, fmt::format("num_blocks {} times block_size {} does not fit in 64 bits", geometry.num_blocks,
+                                      geometry.block_size));
+  }
+  if (!std::has_single_bit(geometry.buffer_alignment)) {
+    throw invalid(device, fmt::format("buffer_alignment {} is no power of two", geometry.buffer_alignment));
+  }
+  if (geometry.write_unit_blocks == 0) throw invalid(device, "write_unit_blocks is zero");
+  if (geometry.zone_size_blocks != 0 && geometry.num_blocks % geometry.zone_size_blocks != 0) {
+    throw invalid(device, "the size is not a whole number of zones");
+  }
+}
+
+/// How often a wait for a device looks again.
+constexpr std::chrono::milliseconds wait_period{5};
+
+}  // namespace
+
+Registry::~Registry() {
+  for (const auto& device : devices_) log::error("bdev '{}' was not unregistered before the engine stopped", device->name());
+}
+
+std::shared_ptr<DeviceState> Registry::find_locked(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found != by_name_.end() ? found->second->shared_from_this() : nullptr;
+}
+
+std::shared_ptr<DeviceState> Registry::find(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  return find_locked(name);
+}
+
+std::vector<std::shared_ptr<DeviceState>> Registry::list() const {
+  const std::lock_guard lock(mutex_);
+  return devices_;
+}
+
+Task<std::shared_ptr<DeviceState>> Registry::wait_for(std::string name, std::chrono::nanoseconds limit) {
+  const std::uint64_t deadline = ticks_after(ticks(), limit);
+  for (;;) {
+    if (auto device = find(name)) co_return device;
+    if (ticks() >= deadline) {
+      throw Error(std::errc::timed_out, "the bdev did not appear").with_operation("open").with_device(name);
+    }
+    co_await sleep_for(wait_period);
+  }
+}
+
+Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Device> device) {
+  check_device(*device);
+  auto state = std::make_shared<DeviceState>(std::move(device));
+  std::vector<Examiner*> examiners;
+  {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string_view> names{state->name()};
+    names.insert(names.end(), state->aliases().begin(), state->aliases().end());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      if (by_name_.emplace(names[i], state.get()).second) continue;
+      const std::string taken{names[i]};
+      for (std::size_t j = 0; j < i; ++j) by_name_.erase(names[j]);
+      throw Error(std::errc::file_exists, "the name is taken").with_operation("register").with_device(taken);
+    }
+    devices_.push_back(state);
+    examiners = examiners_;
+  }
+  for (Examiner* examiner : examiners) {
+    auto step = examiner->examine(state);
+    co_await std::move(step);
+  }
+  co_return state;
+}
+
+Task<> Registry::unregister_device(std::string name) {
+  std::shared_ptr<DeviceState> state;
+  {
+    const std::lock_guard lock(mutex_);
+    state = find_locked(name);
+    if (state != nullptr) {
+      by_name_.erase(state->name());
+      for (const auto& alias : state->aliases()) by_name_.erase(alias);
+      std::erase(devices_, state);
+    }
+  }
+  if (state == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("unregister").with_device(name);
+  }
+  co_await state->retire();
+}
+
+Task<> Registry::unregister_all() {
+  for (;;) {
+    const auto devices = list();
+    if (devices.empty()) co_return;
+    co_await unregister_device(devices.back()->name());
+  }
+}
+
+void Registry::notify_resize(const std::string& name, BlockCount num_blocks) {
+  const auto state = find(name);
+  if (state == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("resize").with_device(name);
+  }
+  if (num_blocks < state->num_blocks() && state->descriptor_count() > 0) {
+    throw Error(std::errc::device_or_resource_busy, "can't shrink while it is open")
+        .with_operation("resize")
+        .with_device(name);
+  }
+  state->resize(num_blocks);
+}
+
+void Registry::add_examiner(Examiner& examiner) {
+  const std::lock_guard lock(mutex_);
+  examiners_.push_back(&examiner);
+}
+
+void Registry::remove_examiner(Examiner& examiner) noexcept {
+  const std::lock_guard lock(mutex_);
+  std::erase(examiners_, &examiner);
+}
+
+}  // namespace spdkio::bdev

@@ -1,0 +1,45 @@
+// Registry: the block devices of this process, for engines that have no block layer of their own.
+#pragma once
+
+#include <spdkio/bdev/service.hpp>
+#include <spdkio/runtime/thread.hpp>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+namespace spdkio::bdev {
+
+class Registry final : public Service {
+ public:
+  Registry() = default;
+  Registry(const Registry&) = delete;
+  /// Reports devices that are still registered; `unregister_all` first.
+  ~Registry();
+
+  std::shared_ptr<DeviceState> find(std::string_view name) const override;
+  std::vector<std::shared_ptr<DeviceState>> list() const override;
+  Task<std::shared_ptr<DeviceState>> wait_for(std::string name, std::chrono::nanoseconds limit) override;
+  Task<std::shared_ptr<DeviceState>> register_device(std::unique_ptr<Device> device) override;
+  Task<> unregister_device(std::string name) override;
+  void notify_resize(const std::string& name, BlockCount num_blocks) override;
+  void add_examiner(Examiner& examiner) override;
+  void remove_examiner(Examiner& examiner) noexcept override;
+
+  /// Removes every device, the newest first, so that those built on others go before their bases.
+  Task<> unregister_all();
+
+ private:
+  std::shared_ptr<DeviceState> find_locked(std::string_view name) const;
+
+  mutable std::mutex mutex_;
+  std::vector<std::shared_ptr<DeviceState>> devices_;
+  /// Names and aliases; the views point into the DeviceState.
+  std::unordered_map<std::string_view, DeviceState*> by_name_;
+  std::vector<Examiner*> examiners_;
+};
+
+}  // namespace spdkio::bdev
