@@ -1,0 +1,20 @@
+
+#include "spdkio/cli/command.hpp"
+#include "spdkio/completion/completion_command.hpp"
+#include "spdkio/doctor/doctor_command.hpp"
+#include "spdkio/report/report_command.hpp"
+#include "spdkio/rpc/rpc_command.hpp"
+
+namespace spdkio::tool {
+
+std::span<const AddCommand> all_commands() {
+  static constexpr AddCommand commands[] = {
+      add_report_command,
+      add_rpc_command,
+      add_doctor_command,
+      add_completion_command,
+  };
+  return commands;
+}
+
+}  // namespace spdkio::tool

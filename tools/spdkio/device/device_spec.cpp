@@ -1,0 +1,209 @@
+
+#include "spdkio/device/device_spec.hpp"
+
+#include "spdkio/cli/closest.hpp"
+#include "spdkio/cli/failure.hpp"
+
+#include <spdkio/base/byte_size.hpp>
+#include <spdkio/base/error.hpp>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cctype>
+
+namespace spdkio::tool {
+namespace {
+
+constexpr std::uint64_t default_block_size = 512;
+
+bool is_key(std::string_view text) {
+  return !text.empty() &&
+         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) != 0 || c == '_'; });
+}
+
+struct Parts {
+  std::string value;
+  Json params = Json::object();
+};
+
+// `value,key=value,...`. A comma that no `key=` follows belongs to the value, as in file names.
+Parts split_params(std::string_view text) {
+  Parts parts;
+  std::vector<std::string_view> pieces;
+  std::size_t start = 0;
+  for (std::size_t comma = text.find(','); comma != std::string_view::npos; comma = text.find(',', comma + 1)) {
+    const std::string_view rest = text.substr(comma + 1);
+    if (!is_key(rest.substr(0, rest.find('=')))) continue;
+    if (rest.find('=') == std::string_view::npos) continue;
+    pieces.push_back(text.substr(start, comma - start));
+    start = comma + 1;
+  }
+  pieces.push_back(text.substr(start));
+  parts.value = pieces.front();
+  for (std::size_t i = 1; i < pieces.size(); ++i) {
+    const std::size_t equals = pieces[i].find('=');
+    parts.params[std::string{pieces[i].substr(0, equals)}] = value_from_text(pieces[i].substr(equals + 1));
+  }
+  return parts;
+}
+
+std::uint64_t block_size_of(const Json& params) {
+  if (!params.contains("block_size")) return default_block_size;
+  const Json& value = params["block_size"];
+  std::uint64_t size = 0;
+  if (value.is_number_unsigned()) {
+    size = value.get<std::uint64_t>();
+  } else if (value.is_string()) {
+    size = parse_byte_size(value.get<std::string>()).value;
+  }
+  if (size == 0)
+    throw Failure::usage(fmt::format("block_size={} is not a size", value.dump()), "for example block_size=4096");
+  return size;
+}
+
+Json sized_params(std::string_view text, const std::string& name) {
+  Parts parts = split_params(text);
+  const std::uint64_t block_size = block_size_of(parts.params);
+  const std::uint64_t bytes = parse_byte_size(parts.value).value;
+  if (bytes == 0 || bytes % block_size != 0) {
+    throw Failure::usage(
+        fmt::format("a size of {} is not a positive multiple of the block size of {} bytes", parts.value, block_size));
+  }
+  Json params = {{"name", name}, {"num_blocks", bytes / block_size}, {"block_size", block_size}};
+  parts.params.erase("block_size");
+  params.update(parts.params);
+  return params;
+}
+
+Json file_params(std::string_view text, const std::string& name, std::string& path) {
+  Parts parts = split_params(text);
+  if (parts.value.empty()) throw Failure::usage("a file device needs a path", "for example file:/tmp/disk.img");
+  path = parts.value;
+  Json params = {{"name", name}, {"filename", parts.value}};
+  if (parts.params.contains("block_size")) params["block_size"] = block_size_of(parts.params);
+  parts.params.erase("block_size");
+  params.update(parts.params);
+  return params;
+}
+
+}  // namespace
+
+const std::vector<DeviceKind>& device_kinds() {
+  static const std::vector<DeviceKind> kinds{
+      {"malloc", "SIZE", "memory of that size"},
+      {"null", "SIZE", "takes writes and forgets them, reads nothing"},
+      {"file", "PATH", "a file or a block device of the kernel"},
+  };
+  return kinds;
+}
+
+std::string device_spec_help() {
+  std::string text;
+  for (const DeviceKind& kind : device_kinds()) {
+    text += fmt::format("{:<14}{}\n", fmt::format("{}:{}", kind.name, kind.value), kind.meaning);
+  }
+  text +=
+      "/PATH         the same as file:/PATH\n"
+      "NAME          a device of --config\n"
+      "Parameters of the device's create call may follow: malloc:64MiB,block_size=4096";
+  return text;
+}
+
+Json value_from_text(std::string_view text) {
+  // Names such as 1e3 or 007 are rarer than numbers; quotes make a string of anything.
+  if (auto parsed = rpc::parse_json(text, rpc::request_limits)) return std::move(*parsed);
+  return std::string{text};
+}
+
+DevicePlan::DevicePlan(const std::string& config_file) : config_(Json::object()) {
+  if (!config_file.empty()) {
+    auto loaded = rpc::load_json_file(config_file);
+    if (!loaded) throw loaded.error();
+    config_ = std::move(*loaded);
+    has_config_file_ = true;
+    const bool shaped = config_.is_object() && config_.contains("subsystems") && config_["subsystems"].is_array();
+    if (!shaped) {
+      throw Failure{fmt::format("{} is not a configuration: it has no list 'subsystems'", config_file),
+                    R"(the shape is {"subsystems": [{"subsystem": "bdev", "config": [...]}]})"};
+    }
+    for (const Json& subsystem : config_["subsystems"]) {
+      if (!subsystem.is_object() || !subsystem.contains("config") || !subsystem["config"].is_array()) continue;
+      for (const Json& call : subsystem["config"]) {
+        if (!call.is_object() || !call.contains("params") || !call["params"].is_object()) continue;
+        const Json& params = call["params"];
+        if (params.contains("name") && params["name"].is_string()) names_.push_back(params["name"].get<std::string>());
+      }
+    }
+  }
+}
+
+Json& DevicePlan::bdev_calls() {
+  Json& subsystems = config_["subsystems"];
+  if (!subsystems.is_array()) subsystems = Json::array();
+  for (Json& subsystem : subsystems) {
+    if (subsystem.is_object() && subsystem.value("subsystem", Json{}) == "bdev") {
+      Json& calls = subsystem["config"];
+      if (!calls.is_array()) calls = Json::array();
+      return calls;
+    }
+  }
+  subsystems.push_back({{"subsystem", "bdev"}, {"config", Json::array()}});
+  return subsystems.back()["config"];
+}
+
+std::string DevicePlan::free_name(std::string_view stem) {
+  for (unsigned number = 0;; ++number) {
+    std::string name = fmt::format("{}{}", stem, number);
+    if (std::find(names_.begin(), names_.end(), name) == names_.end()) return name;
+  }
+}
+
+DeviceSpec DevicePlan::add(std::string_view text) {
+  if (text.empty()) throw Failure::usage("an empty device name");
+  const std::size_t colon = text.find(':');
+  const std::string_view kind = text.substr(0, colon);
+  const std::string_view value = colon == std::string_view::npos ? std::string_view{} : text.substr(colon + 1);
+  DeviceSpec spec;
+  std::string method;
+  try {
+    if (colon != std::string_view::npos && (kind == "malloc" || kind == "null")) {
+      spec.bdev_name = free_name(kind);
+      method = fmt::format("bdev_{}_create", kind);
+      spec.call = {{"method", method}, {"params", sized_params(value, spec.bdev_name)}};
+    } else if ((colon != std::string_view::npos && kind == "file") || text.find('/') != std::string_view::npos) {
+      spec.bdev_name = free_name("file");
+      const std::string_view path = kind == "file" && colon != std::string_view::npos ? value : text;
+      spec.call = {{"method", "bdev_aio_create"}, {"params", file_params(path, spec.bdev_name, spec.path)}};
+    } else {
+      if (colon != std::string_view::npos && std::find(names_.begin(), names_.end(), text) == names_.end()) {
+        std::vector<std::string> kinds;
+        for (const DeviceKind& known : device_kinds()) kinds.emplace_back(known.name);
+        const auto meant = closest(kind, kinds);
+        throw Failure::usage(fmt::format("'{}' names no kind of device", kind),
+                             meant ? fmt::format("did you mean {}:{}?", *meant, value)
+                                   : fmt::format("kinds are {}", fmt::join(kinds, ", ")));
+      }
+      if (!has_config_file_) {
+        throw Failure::usage(fmt::format("there is no device '{}' without a configuration", text),
+                             "give --config FILE, or a device such as malloc:64MiB, null:1GiB or file:/path");
+      }
+      spec.bdev_name = text;
+      return spec;
+    }
+  } catch (const Error& error) {
+    throw Failure::usage(fmt::format("device '{}': {}", text, error.what()));
+  }
+  Json& params = spec.call["params"];
+  if (!params["name"].is_string()) throw Failure::usage(fmt::format("device '{}': its name is not a string", text));
+  spec.bdev_name = params["name"].get<std::string>();
+  if (std::find(names_.begin(), names_.end(), spec.bdev_name) != names_.end()) {
+    throw Failure::usage(fmt::format("device '{}': the name {} is taken", text, spec.bdev_name));
+  }
+  names_.push_back(spec.bdev_name);
+  bdev_calls().push_back(spec.call);
+  return spec;
+}
+
+}  // namespace spdkio::tool
