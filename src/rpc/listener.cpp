@@ -36,10 +36,11 @@ std::string owner_of_lock(int fd) {
 Listener::Listener(const std::string& address, bool allow_remote) {
   const SocketAddress where = SocketAddress::parse(address);
   if (!where.is_loopback() && !allow_remote) {
-    throw Error(Misuse::invalid_argument,
-                fmt::format("RPC address {}: whoever reaches this socket controls the process, and it is not a loopback "
-                            "address",
-                            address))
+    throw Error(
+        Misuse::invalid_argument,
+        fmt::format("RPC address {}: whoever reaches this socket controls the process, and it is not a loopback "
+                    "address",
+                    address))
         .with_hint("listen on 127.0.0.1 or [::1], or set allow_remote");
   }
   if (where.is_unix()) {
@@ -52,7 +53,8 @@ Listener::Listener(const std::string& address, bool allow_remote) {
     fd_ = UniqueFd(socket(where.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
     if (!fd_) fail(errno, "cannot make a socket");
     if (where.is_unix()) {
-      // bind() gives the file the mode of the socket, less the umask: it is never open to others, not even for a moment.
+      // bind() gives the file the mode of the socket, less the umask: it is never open to others, not even for a
+      // moment.
       fchmod(fd_.get(), owner_only);
     } else {
       const int on = 1;
@@ -61,7 +63,7 @@ Listener::Listener(const std::string& address, bool allow_remote) {
     }
     if (bind(fd_.get(), where.get(), where.size()) != 0) fail(errno, fmt::format("cannot bind {}", address));
     if (where.is_unix()) {
-      struct stat made {};
+      struct stat made{};
       if (stat(path_.c_str(), &made) != 0) fail(errno, fmt::format("cannot look at {}", path_));
       device_ = made.st_dev;
       inode_ = made.st_ino;
@@ -87,8 +89,8 @@ void Listener::lock() {
       fail(EADDRINUSE, fmt::format("{} serves RPC at {}", owner, path_));
     }
     // The former owner may have removed the file between our open and our lock; a lock on it would guard nothing.
-    struct stat held {};
-    struct stat named {};
+    struct stat held{};
+    struct stat named{};
     if (fstat(lock_fd_.get(), &held) == 0 && stat(lock_path_.c_str(), &named) == 0 && held.st_dev == named.st_dev &&
         held.st_ino == named.st_ino) {
       break;
@@ -101,7 +103,7 @@ void Listener::lock() {
 }
 
 void Listener::remove_stale() {
-  struct stat found {};
+  struct stat found{};
   if (lstat(path_.c_str(), &found) != 0) {
     if (errno == ENOENT) return;
     fail(errno, fmt::format("cannot look at {}", path_));
@@ -114,12 +116,13 @@ void Listener::remove_stale() {
     fail(EADDRINUSE, fmt::format("somebody listens on {} already, without a lock", path_));
   }
   if (errno != ECONNREFUSED && errno != ENOENT) fail(errno, fmt::format("cannot tell if anybody listens on {}", path_));
-  if (unlink(path_.c_str()) != 0 && errno != ENOENT) fail(errno, fmt::format("cannot remove the stale socket {}", path_));
+  if (unlink(path_.c_str()) != 0 && errno != ENOENT)
+    fail(errno, fmt::format("cannot remove the stale socket {}", path_));
 }
 
 void Listener::close() noexcept {
   if (inode_ != 0) {
-    struct stat found {};
+    struct stat found{};
     if (lstat(path_.c_str(), &found) == 0 && found.st_dev == device_ && found.st_ino == inode_) unlink(path_.c_str());
     inode_ = 0;
   }

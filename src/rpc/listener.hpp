@@ -10,7 +10,8 @@
 namespace spdkio::rpc {
 
 /// For a Unix socket at P: holds a lock on `P.lock`, as SPDK does, so that neither takes the other's path; removes a
-/// socket file that nobody listens on; the file gets mode 0600 whatever the umask is. Both files go when it is destroyed.
+/// socket file that nobody listens on; the file gets mode 0600 whatever the umask is. Both files go when it is
+/// destroyed.
 class Listener {
  public:
   /// Throws Error: Misuse::invalid_argument for bad addresses, EADDRINUSE when somebody else listens there (the message

@@ -88,7 +88,7 @@ Server::Impl::Impl(Dispatcher& dispatcher, ServerOptions options)
 void Server::Impl::start() {
   poller_.emplace([this] { return look(); }, PollerOptions{.name = "rpc", .wake_fd = epoll_.get()});
   scope_.spawn(accept_clients(shared_from_this()), "rpc accept");
-  log::info("RPC server listens on {}", address_);
+  log::debug("RPC server listens on {}", address_);
 }
 
 void Server::Impl::watch(int fd, std::uint64_t number) {
@@ -136,12 +136,14 @@ Task<> Server::Impl::accept_clients(std::shared_ptr<Impl> self) {
       } else if (errno != EINTR && errno != ECONNABORTED) {
         // Out of descriptors or memory: the client waits in the backlog until there are some again.
         const Error error = Error::from_errno(errno);
-        if (!std::exchange(complained, true)) log::warn("RPC server on {} can't accept: {}", self->address_, error.what());
+        if (!std::exchange(complained, true))
+          log::warn("RPC server on {} can't accept: {}", self->address_, error.what());
         co_await sleep_for(accept_pause);
       }
     }
   } catch (const Error& error) {
-    if (error.code() != std::errc::operation_canceled) log::error("RPC server on {} stopped: {}", self->address_, error.what());
+    if (error.code() != std::errc::operation_canceled)
+      log::error("RPC server on {} stopped: {}", self->address_, error.what());
   }
 }
 
@@ -208,7 +210,8 @@ std::string Server::Impl::to_text(const Json& answer) const {
   std::string text = dump_json(answer);
   if (text.size() > options_.max_response_bytes) {
     const Json id = answer.is_object() ? answer.at("id") : Json(nullptr);
-    const std::string what = fmt::format("the answer has {} bytes, the limit is {}", text.size(), options_.max_response_bytes);
+    const std::string what =
+        fmt::format("the answer has {} bytes, the limit is {}", text.size(), options_.max_response_bytes);
     text = dump_json(make_error_response(id, RpcError::internal(what)));
   }
   return text += '\n';
@@ -234,7 +237,8 @@ Task<> Server::Impl::close(std::shared_ptr<Impl> self, std::chrono::nanoseconds 
 void Server::Impl::abandon() noexcept {
   stop_listening();
   if (scope_.size() != 0) {
-    log::error("RPC server on {} was destroyed without close(); {} connection(s) are dropped", address_, connections_.size());
+    log::error("RPC server on {} was destroyed without close(); {} connection(s) are dropped", address_,
+               connections_.size());
     scope_.request_stop();
   }
   poller_.reset();
