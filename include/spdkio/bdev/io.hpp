@@ -91,7 +91,7 @@ class Io {
   std::uint64_t blocks = 0;
   DmaSpan metadata;               ///< separate metadata, or empty
   union {
-    std::uint64_t source_lba = 0;     ///< copy
+    std::uint64_t source_lba = 0;     ///< copy; the widest member: it stands for all when a request is sent on
     const DmaSpan* write_iov;         ///< compare_and_write: what to write, same length as `iov`
     const NvmeCommand* command;       ///< passthru
     ZoneInfo* zones;                  ///< zone_report: room for `zone_count` entries
@@ -122,6 +122,22 @@ class Io {
     return *reinterpret_cast<T*>(context_);
   }
   static constexpr std::size_t context_bytes = 64;
+
+  /// Takes over what `other` asks for: how a request is sent on to a device below.
+  void assign_request(const Io& other) noexcept {
+    type = other.type;
+    fua = other.fua;
+    zone_action = other.zone_action;
+    iov_count = other.iov_count;
+    iov = other.iov;
+    lba = other.lba;
+    blocks = other.blocks;
+    metadata = other.metadata;
+    source_lba = other.source_lba;
+    write_iov_count = other.write_iov_count;
+    zone_count = other.zone_count;
+    result = 0;
+  }
 
   // ---- for the submitter
   void set_on_complete(OnComplete on_complete) noexcept { on_complete_ = on_complete; }

@@ -1,0 +1,79 @@
+#include "bdev_modules/malloc/copy.hpp"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace spdkio::bdev {
+namespace {
+
+constexpr std::size_t line = 64;
+
+void copy_generic(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept {
+  if (next != nullptr) {
+    for (std::size_t at = 0; at < bytes; at += line) __builtin_prefetch(next + at);
+  }
+  std::memcpy(to, from, bytes);
+}
+
+#if defined(__x86_64__)
+
+[[gnu::target("avx512f")]] void copy_avx512(std::byte* to, const std::byte* from, std::size_t bytes,
+                                            const std::byte* next) noexcept {
+  std::size_t at = 0;
+  if (next != nullptr) {
+    for (; at + 2 * line <= bytes; at += 2 * line) {
+      _mm_prefetch(reinterpret_cast<const char*>(next + at), _MM_HINT_T0);
+      _mm_prefetch(reinterpret_cast<const char*>(next + at + line), _MM_HINT_T0);
+      const __m512i first = _mm512_loadu_si512(from + at);
+      const __m512i second = _mm512_loadu_si512(from + at + line);
+      _mm512_storeu_si512(to + at, first);
+      _mm512_storeu_si512(to + at + line, second);
+    }
+  } else {
+    for (; at + 2 * line <= bytes; at += 2 * line) {
+      const __m512i first = _mm512_loadu_si512(from + at);
+      const __m512i second = _mm512_loadu_si512(from + at + line);
+      _mm512_storeu_si512(to + at, first);
+      _mm512_storeu_si512(to + at + line, second);
+    }
+  }
+  if (at < bytes) std::memcpy(to + at, from + at, bytes - at);
+}
+
+[[gnu::target("avx2")]] void copy_avx2(std::byte* to, const std::byte* from, std::size_t bytes,
+                                       const std::byte* next) noexcept {
+  std::size_t at = 0;
+  for (; at + line <= bytes; at += line) {
+    if (next != nullptr) _mm_prefetch(reinterpret_cast<const char*>(next + at), _MM_HINT_T0);
+    const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
+    const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at + line / 2));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at), first);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to + at + line / 2), second);
+  }
+  if (at < bytes) std::memcpy(to + at, from + at, bytes - at);
+}
+
+#endif
+
+using Copy = void (*)(std::byte*, const std::byte*, std::size_t, const std::byte*) noexcept;
+
+Copy choose() noexcept {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512f")) return copy_avx512;
+  if (__builtin_cpu_supports("avx2")) return copy_avx2;
+#endif
+  return copy_generic;
+}
+
+const Copy chosen = choose();
+
+}  // namespace
+
+void copy_and_prefetch(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept {
+  chosen(to, from, bytes, next);
+}
+
+}  // namespace spdkio::bdev

@@ -1,0 +1,27 @@
+// The memory behind a RAM disk.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace spdkio::bdev {
+
+/// Zeroed memory that is taken from the system when it is first touched.
+class LazyMemory {
+ public:
+  /// Throws ENOMEM naming the size. Zero bytes are allowed.
+  explicit LazyMemory(std::size_t bytes);
+  LazyMemory(const LazyMemory&) = delete;
+  LazyMemory& operator=(const LazyMemory&) = delete;
+  ~LazyMemory();
+  std::byte* data() const noexcept { return data_; }
+  std::size_t size() const noexcept { return size_; }
+  /// Makes a range read as zeroes; whole pages of it go back to the system.
+  void release(std::size_t offset, std::size_t bytes) noexcept;
+
+ private:
+  std::byte* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace spdkio::bdev

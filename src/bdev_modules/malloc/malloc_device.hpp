@@ -1,0 +1,42 @@
+#pragma once
+
+#include <spdkio/bdev/device.hpp>
+#include <spdkio/bdev_modules/malloc.hpp>
+
+#include <mutex>
+#include <span>
+
+#include "bdev_modules/malloc/lazy_memory.hpp"
+
+namespace spdkio::bdev {
+
+class MallocDevice final : public Device {
+ public:
+  /// Throws Error for options that can't be, and ENOMEM.
+  explicit MallocDevice(const MallocOptions& options);
+  bool supports(IoType type) const noexcept override;
+  std::unique_ptr<Channel> make_channel() override;
+  nlohmann::ordered_json config() const override;
+
+  /// Executes a request; `next` is where the one behind it starts (null: none or not known).
+  IoStatus execute(Io& io, const std::byte* next) noexcept;
+  const std::byte* block(std::uint64_t lba) const noexcept { return data_.data() + lba * geometry().block_size; }
+
+ private:
+  IoStatus read(const Io& io, const std::byte* next) noexcept;
+  IoStatus write(const Io& io, DmaSpans from, const std::byte* next) noexcept;
+  IoStatus compare(const Io& io) noexcept;
+  IoStatus copy(const Io& io) noexcept;
+  void zero(const Io& io) noexcept;
+  void escape_protection(std::uint64_t lba, std::uint64_t blocks) noexcept;
+  IoStatus verify_stored(std::uint64_t lba, std::uint64_t blocks) const noexcept;
+  IoStatus verify_incoming(const Io& io, DmaSpans from) const noexcept;
+  std::span<std::byte> data_of(std::uint64_t lba) const noexcept;
+  std::span<std::byte> metadata_of(std::uint64_t lba) const noexcept;
+
+  LazyMemory data_;
+  LazyMemory metadata_;    ///< when it is separate
+  std::mutex compare_mutex_;  ///< makes compare_and_write one step among Threads
+};
+
+}  // namespace spdkio::bdev
