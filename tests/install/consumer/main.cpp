@@ -9,14 +9,16 @@ using namespace spdkio;
 
 Task<> hello() {
   auto disk = co_await BdevDesc::open("Malloc0", Access::read_write);
-  auto channel = disk.io_channel();
-  DmaBuf out{4096};
-  DmaBuf in{4096};
-  out.fill(std::byte{0xAB});
-  in.fill(std::byte{0});
-  co_await disk.write(channel, out, ByteOffset{8192});
-  co_await disk.read(channel, in, ByteOffset{8192});
-  if (in.bytes().back() != std::byte{0xAB}) throw Error{std::errc::io_error, "what was read is not what was written"};
+  {
+    auto channel = disk.io_channel();
+    DmaBuf out{4096};
+    DmaBuf in{4096};
+    out.fill(std::byte{0xAB});
+    in.fill(std::byte{0});
+    co_await disk.write(channel, out, ByteOffset{8192});
+    co_await disk.read(channel, in, ByteOffset{8192});
+    if (in.bytes().back() != std::byte{0xAB}) throw Error{std::errc::io_error, "what was read is not what was written"};
+  }
   co_await disk.close();
   std::puts("consumer: ok");
 }
