@@ -1,15 +1,9 @@
 #include <spdkio/runtime/block_on.hpp>
 
-#include <spdkio/base/error.hpp>
-
 namespace spdkio::detail {
 
 BlockingDriver::BlockingDriver(const char* operation) : core_(ThreadCore::current()) {
-  if (core_ != nullptr && core_->polling()) {
-    throw Error(Misuse::would_block, "blocking here would stop thread '" + core_->name() + "'")
-        .with_operation(operation)
-        .with_hint("co_await the task instead");
-  }
+  refuse_to_block(operation, "co_await the task instead");
   if (core_ == nullptr) {
     temporary_.emplace(Thread::attach(operation));
     core_ = ThreadCore::current();

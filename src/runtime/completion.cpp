@@ -14,6 +14,9 @@ bool CompletionBase::wait(std::coroutine_handle<> waiting, PromiseBase* promise)
   if (promise != nullptr) promise->set_waiting_on("completion");
   const std::lock_guard lock(mutex_);
   if (answered_) return false;
+  if (waiter_mailbox_ != nullptr) {
+    throw Error(Misuse::already_closed, "this completion is awaited already").with_operation("completion");
+  }
   handle = waiting;
   waiter_mailbox_ = core.mailbox();
   return true;

@@ -15,16 +15,16 @@
 namespace spdkio::detail {
 
 #ifdef SPDKIO_FRAMES_FROM_HEAP
-// A reused frame would hide uses after its end from the sanitizer.
 void* allocate_frame(std::size_t bytes) { return ::operator new(bytes); }
 void free_frame(void* frame, std::size_t bytes) noexcept { ::operator delete(frame, bytes); }
 void trim_frame_cache() noexcept {}
+bool frame_cache_active() noexcept { return false; }
 #else
 
 namespace {
 
 constexpr std::size_t class_bytes = 64;
-constexpr std::size_t class_count = 64;       // frames up to 4 KiB; larger ones are rare and go to the heap
+constexpr std::size_t class_count = 64;  // frames up to 4 KiB; larger ones are rare and go to the heap
 constexpr std::uint32_t frames_per_class = 1024;
 
 struct FreeFrame {
@@ -59,7 +59,8 @@ constexpr std::size_t bytes_of(std::size_t index) { return (index + 1) * class_b
 
 void* allocate_frame(std::size_t bytes) {
   const std::size_t index = class_of(bytes);
-  if (index >= class_count) [[unlikely]] return ::operator new(bytes);
+  if (index >= class_count) [[unlikely]]
+    return ::operator new(bytes);
   FreeList& list = cache.lists[index];
   if (list.head != nullptr) [[likely]] {
     FreeFrame* frame = list.head;
@@ -87,6 +88,8 @@ void free_frame(void* frame, std::size_t bytes) noexcept {
   list.head = free;
   ++list.length;
 }
+
+bool frame_cache_active() noexcept { return true; }
 
 void trim_frame_cache() noexcept {
   for (FreeList& list : cache.lists) {

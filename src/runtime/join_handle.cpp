@@ -11,6 +11,11 @@ void throw_thread_ended(const Mailbox& mailbox) {
   throw Error(std::errc::no_such_process, "thread '" + mailbox.name() + "' has ended");
 }
 
+void throw_thread_ended_early(const Mailbox& mailbox) {
+  throw Error(std::errc::no_such_process, "thread '" + mailbox.name() + "' ended before its task did")
+      .with_outcome(Outcome::may_have_executed);
+}
+
 bool JoinStateBase::set_waiter(Message& waiter, std::shared_ptr<Mailbox> mailbox) {
   const std::lock_guard lock(mutex_);
   if (done_) return false;
@@ -28,11 +33,12 @@ void JoinStateBase::wait_blocking() {
   std::unique_lock lock(mutex_);
   if (done_) return;
   const ThreadCore* core = ThreadCore::current();
-  if (core != nullptr && (core->polling() || core->mailbox() == mailbox)) {
-    throw Error(Misuse::would_block, "waiting here would stop thread '" + core->name() + "'")
+  if (core != nullptr && core->mailbox() == mailbox && !core->polling()) {
+    throw Error(Misuse::would_block, "thread '" + core->name() + "' has to run the task and would not")
         .with_operation("JoinHandle::wait")
-        .with_hint("co_await the handle instead");
+        .with_hint("run_until handle.done(), or block_on the task");
   }
+  refuse_to_block("JoinHandle::wait", "co_await the handle instead");
   ended_.wait(lock, [this] { return done_; });
 }
 
@@ -57,11 +63,19 @@ void JoinStateBase::request_stop(const std::shared_ptr<JoinStateBase>& self) {
 }
 
 void JoinStateBase::abandon_handle() noexcept {
-  const std::lock_guard lock(mutex_);
-  abandoned_ = true;
+  {
+    const std::lock_guard lock(mutex_);
+    abandoned_ = true;
+    if (!done_ || failure() == nullptr) return;
+  }
+  log_unseen();
 }
 
-void JoinStateBase::finish(const std::exception_ptr* failure) noexcept {
+void JoinStateBase::log_unseen() const noexcept {
+  log::error("a task that nobody joins failed: {}", error_from(*failure()).what());
+}
+
+void JoinStateBase::finish() noexcept {
   Message* waiter = nullptr;
   std::shared_ptr<Mailbox> waiter_mailbox;
   bool unseen = false;
@@ -70,10 +84,10 @@ void JoinStateBase::finish(const std::exception_ptr* failure) noexcept {
     done_ = true;
     waiter = std::exchange(waiter_, nullptr);
     waiter_mailbox = std::move(waiter_mailbox_);
-    unseen = abandoned_ && failure != nullptr;
+    unseen = abandoned_ && failure() != nullptr;
     ended_.notify_all();
   }
-  if (unseen) log::error("a task that nobody joins failed: {}", error_from(*failure).what());
+  if (unseen) log_unseen();
   if (waiter != nullptr && !waiter_mailbox->push(*waiter)) {
     log::error("the thread '{}' ended while it waited for a task", waiter_mailbox->name());
   }
@@ -82,6 +96,7 @@ void JoinStateBase::finish(const std::exception_ptr* failure) noexcept {
 void Spawned::promise_type::run() noexcept {
   core_ = ThreadCore::current();
   promise = this;
+  orphaned = [](TaskNode& node) noexcept { static_cast<promise_type&>(node).state->refuse(true); };
   core_->tasks().add(*this);
   stop_.link_to(&core_->root_stop());
   set_stop_state(&stop_);
@@ -91,8 +106,9 @@ void Spawned::promise_type::run() noexcept {
 }
 
 void Spawned::promise_type::abandon() noexcept {
-  state->refuse();
+  const auto refused = std::move(state);
   destroy();
+  refused->refuse(false);
 }
 
 void Spawned::promise_type::ended() noexcept {

@@ -8,8 +8,8 @@ void Latch::count_down(std::size_t by) {
   if (by > count_) {
     throw Error(Misuse::invalid_argument, "counts down by more than is left").with_operation("Latch::count_down");
   }
+  if (count_ == by) event_.set();  // refuses before anything changes
   count_ -= by;
-  if (count_ == 0) event_.set();
 }
 
 }  // namespace spdkio

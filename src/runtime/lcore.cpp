@@ -7,7 +7,7 @@ namespace spdkio {
 namespace detail {
 namespace {
 std::atomic<CoreHost*> core_host{nullptr};
-constinit thread_local std::int64_t current_core = -1;
+constinit thread_local std::int64_t this_core = -1;
 
 CoreHost& require_host(const char* operation) {
   CoreHost* host = CoreHost::current();
@@ -18,7 +18,8 @@ CoreHost& require_host(const char* operation) {
 
 CoreHost* CoreHost::current() noexcept { return core_host.load(std::memory_order_acquire); }
 void CoreHost::install(CoreHost* host) noexcept { core_host.store(host, std::memory_order_release); }
-void CoreHost::set_current_core(std::int64_t core) noexcept { current_core = core; }
+void CoreHost::set_current_core(std::int64_t core) noexcept { this_core = core; }
+std::int64_t CoreHost::current_core() noexcept { return this_core; }
 
 }  // namespace detail
 
@@ -27,10 +28,11 @@ std::size_t Cores::count() { return all().size(); }
 CoreId Cores::main() { return detail::require_host("Cores::main").main_core(); }
 
 CoreId Cores::current() {
-  if (detail::current_core < 0) {
+  const std::int64_t core = detail::CoreHost::current_core();
+  if (core < 0) {
     throw Error(Misuse::wrong_thread, "this OS thread is no reactor").with_operation("Cores::current");
   }
-  return CoreId{static_cast<std::uint32_t>(detail::current_core)};
+  return CoreId{static_cast<std::uint32_t>(core)};
 }
 
 Result<> LcoreEvent::send(CoreId core, std::move_only_function<void()> fn) {

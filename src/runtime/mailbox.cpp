@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -37,16 +38,28 @@ bool Mailbox::push(Message& message) noexcept {
 }
 
 void Mailbox::wake() noexcept {
-  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false)) signal();
+  if (sleeping_.load(std::memory_order_seq_cst) && sleeping_.exchange(false)) write_event();
 }
 
-void Mailbox::signal() noexcept {
+bool Mailbox::closed() const noexcept { return head_.load(std::memory_order_relaxed) == closed_mark(); }
+
+void Mailbox::write_event() noexcept {
   const std::uint64_t one = 1;
   [[maybe_unused]] const auto written = ::write(event_fd_.get(), &one, sizeof one);
 }
 
-std::size_t Mailbox::drain() noexcept {
-  Message* newest = head_.exchange(nullptr, std::memory_order_acquire);
+void Mailbox::signal() noexcept {
+  if (owed_ != 0) return;  // readable, or about to be
+  ++owed_;
+  write_event();
+}
+
+void Mailbox::read_owed() noexcept {
+  std::uint64_t count = 0;
+  if (owed_ != 0 && ::read(event_fd_.get(), &count, sizeof count) == sizeof count) owed_ -= std::min(count, owed_);
+}
+
+Message* Mailbox::oldest_first(Message* newest) noexcept {
   Message* oldest = nullptr;
   while (newest != nullptr) {
     Message* next = newest->next_;
@@ -54,6 +67,11 @@ std::size_t Mailbox::drain() noexcept {
     oldest = newest;
     newest = next;
   }
+  return oldest;
+}
+
+std::size_t Mailbox::drain() noexcept {
+  Message* oldest = oldest_first(head_.exchange(nullptr, std::memory_order_acquire));
   std::size_t count = 0;
   while (oldest != nullptr) {
     Message* next = oldest->next_;  // the node may be gone after run()
@@ -78,27 +96,31 @@ bool Mailbox::notify_exit(Message& message, std::shared_ptr<Mailbox> to) {
 }
 
 void Mailbox::close() noexcept {
-  decltype(exit_waiters_) waiters;
-  {
-    const std::lock_guard lock(exit_mutex_);
-    set_state(ThreadState::exited);
-    waiters.swap(exit_waiters_);
-  }
   Message* message = head_.exchange(closed_mark(), std::memory_order_acq_rel);
-  while (message != nullptr && message != closed_mark()) {
+  if (message == closed_mark()) return;
+  message = oldest_first(message);
+  while (message != nullptr) {
     Message* next = message->next_;
     message->abandon();
     message = next;
   }
+  decltype(exit_waiters_) waiters;
+  {
+    const std::lock_guard lock(exit_mutex_);
+    state_.store(ThreadState::exited, std::memory_order_release);
+    state_.notify_all();
+    waiters.swap(exit_waiters_);
+  }
   for (auto& [waiter, to] : waiters) to->push(*waiter);
 }
 
-void Mailbox::set_state(ThreadState state) noexcept {
-  state_.store(state, std::memory_order_release);
-  state_.notify_all();
+void Mailbox::start_exiting() noexcept {
+  auto expected = ThreadState::running;
+  if (state_.compare_exchange_strong(expected, ThreadState::exiting, std::memory_order_acq_rel)) state_.notify_all();
 }
 
 bool Mailbox::arm() noexcept {
+  read_owed();  // before: what is written after the flag is a wake-up
   sleeping_.store(true, std::memory_order_seq_cst);
   if (head_.load(std::memory_order_seq_cst) == nullptr) return true;
   disarm();
@@ -106,10 +128,8 @@ bool Mailbox::arm() noexcept {
 }
 
 void Mailbox::disarm() noexcept {
-  if (sleeping_.exchange(false)) return;
-  // Somebody took the flag and writes, or has written, the descriptor.
-  std::uint64_t count = 0;
-  [[maybe_unused]] const auto got = ::read(event_fd_.get(), &count, sizeof count);
+  if (!sleeping_.exchange(false)) ++owed_;  // somebody took the flag and writes, or has written, the descriptor
+  read_owed();
 }
 
 }  // namespace spdkio::detail

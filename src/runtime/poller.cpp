@@ -2,6 +2,7 @@
 
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/runtime/thread.hpp>
 
 #include <utility>
 
@@ -28,14 +29,26 @@ void PollerNode::on_timer(TimerNode& node) noexcept {
   auto& self = static_cast<PollerNode&>(node);
   const auto keep = self.shared_from_this();
   self.call();
-  if (self.core_ != nullptr && !self.paused_ && !self.queued()) self.core_->add_timer(self, self.options_.period);
+  if (self.core_ == nullptr || self.paused_ || self.queued()) return;
+  try {
+    self.core_->add_timer(self, self.options_.period);
+  } catch (...) {
+    log::error("poller '{}' paused: {}", self.options_.name, Error::from_current_exception().what());
+    self.pause();
+  }
 }
 
 void PollerNode::register_on(ThreadCore& core) {
   if (options_.wake_fd >= 0) core.watch(options_.wake_fd);
+  home_ = core.mailbox();
   core_ = &core;
-  core.add_poller(shared_from_this());
-  if (timed()) core.add_timer(*this, options_.period);
+  try {
+    core.add_poller(shared_from_this());
+    if (timed()) core.add_timer(*this, options_.period);
+  } catch (...) {
+    unregister();
+    throw;
+  }
 }
 
 void PollerNode::unregister() noexcept {
@@ -79,11 +92,37 @@ Poller& Poller::operator=(Poller&& other) noexcept {
 }
 
 Poller::~Poller() {
-  if (node_ != nullptr) node_->unregister();
+  if (node_ == nullptr) return;
+  const ThreadHandle home{node_->home()};
+  if (home.state() == ThreadState::exited) return;
+  if (home.is_current()) {
+    node_->unregister();
+    return;
+  }
+  log::critical("poller '{}' was destroyed on another thread than '{}', which it belongs to", name(), home.name());
+  [[maybe_unused]] const auto sent = home.send([node = node_] { node->unregister(); });
 }
 
-void Poller::pause() noexcept { node_->pause(); }
-void Poller::resume() { node_->resume(); }
+namespace {
+void require_home(const detail::PollerNode& node, const char* operation) {
+  const ThreadHandle home{node.home()};
+  if (home.is_current() || home.state() == ThreadState::exited) return;
+  throw Error(Misuse::wrong_thread, "it belongs to thread '" + home.name() + "'")
+      .with_operation(operation)
+      .with_device(node.options().name);
+}
+}  // namespace
+
+void Poller::pause() {
+  require_home(*node_, "Poller::pause");
+  node_->pause();
+}
+
+void Poller::resume() {
+  require_home(*node_, "Poller::resume");
+  node_->resume();
+}
+
 bool Poller::paused() const noexcept { return node_->paused(); }
 const std::string& Poller::name() const noexcept { return node_->options().name; }
 std::uint64_t Poller::calls() const noexcept { return node_->calls(); }

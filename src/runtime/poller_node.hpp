@@ -26,6 +26,8 @@ class PollerNode final : public TimerNode, public std::enable_shared_from_this<P
   bool timed() const noexcept { return options_.period > options_.period.zero(); }
   bool paused() const noexcept { return paused_; }
   bool removed() const noexcept { return core_ == nullptr; }
+  /// Of the Thread it was registered on; fixed from then on.
+  const std::shared_ptr<Mailbox>& home() const noexcept { return home_; }
   /// True when nothing in the kernel tells that it has work: a sleeping Thread must look from time to time.
   bool sleepless() const noexcept { return !timed() && options_.wake_fd < 0 && !paused_; }
   const PollerOptions& options() const noexcept { return options_; }
@@ -37,6 +39,7 @@ class PollerNode final : public TimerNode, public std::enable_shared_from_this<P
 
   std::function<PollResult()> fn_;
   PollerOptions options_;
+  std::shared_ptr<Mailbox> home_;
   ThreadCore* core_ = nullptr;
   bool paused_ = false;
   std::uint64_t calls_ = 0;

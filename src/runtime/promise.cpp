@@ -2,19 +2,54 @@
 
 #include <spdkio/base/log.hpp>
 
+#include <utility>
+
+#include "runtime/visit.hpp"
+
 namespace spdkio::detail {
 
-void PromiseBase::go_home() noexcept {
-  if (home_ == nullptr) {  // awaited by a coroutine that runs on no Thread: it goes on wherever we are
-    continuation_.resume();
-    return;
+const char* PromiseBase::waiting_on() const noexcept {
+  const PromiseBase* promise = this;
+  while (promise->child_ != nullptr) {
+    promise = promise->child_;
+    if (promise->visit_ != nullptr && promise->visit_->away()) return "another thread";
   }
-  const auto mailbox = home_->mailbox();
-  if (!mailbox->push(*this)) abandon();
+  return promise->waiting_on_;
+}
+
+void PromiseBase::depart(const std::shared_ptr<Mailbox>& to) {
+  if (visit_ == nullptr) {
+    visit_ = new Visit(home_, stop_);
+    stop_ = &visit_->stop();
+  }
+  visit_->depart(to);
+  for (PromiseBase* promise = this; promise != nullptr && promise->start_frame_ != nullptr;
+       promise = promise->parent_) {
+    promise->start_frame_->detached = true;
+    promise->start_frame_ = nullptr;
+  }
+}
+
+void PromiseBase::arrive() noexcept { visit_->arrive(); }
+
+void PromiseBase::end_visit() noexcept {
+  stop_ = nullptr;
+  std::exchange(visit_, nullptr)->end();
+}
+
+std::coroutine_handle<> PromiseBase::go_home() noexcept {
+  if (visit_ != nullptr) visit_->leave();
+  if (home_ == nullptr) {  // awaited by a coroutine that runs on no Thread: it goes on wherever we are
+    came_home();
+    return continuation_;
+  }
+  const auto mailbox = visit_ != nullptr ? visit_->home_mailbox() : home_->mailbox();
+  if (!mailbox->push(*this)) abandon();  // if it was taken, this frame may be gone by now
+  return std::noop_coroutine();
 }
 
 void PromiseBase::run() noexcept {
-  if (parent_ != nullptr) parent_->child_ = nullptr;
+  came_home();
   continuation_.resume();
 }
 

@@ -8,7 +8,7 @@ namespace spdkio {
 namespace detail {
 
 ScopeState::ScopeState(std::string scope_name)
-    : name(std::move(scope_name)), home(&ThreadCore::require_current("Scope")) {}
+    : name(std::move(scope_name)), home(ThreadCore::require_current("Scope").mailbox()) {}
 
 void ScopeState::task_started(TaskNode& node) { tasks.add(node); }
 
@@ -35,24 +35,24 @@ Scope::~Scope() {
     }
     return;
   }
-  log::critical("scope '{}' was destroyed without a join while {} task(s) run; they are asked to stop: {}", state_->name,
-                state_->tasks.size(), describe(state_->tasks.snapshot()));
+  log::critical("scope '{}' was destroyed without a join while {} task(s) run; they are asked to stop: {}",
+                state_->name, state_->tasks.size(), describe(state_->tasks.snapshot()));
   state_->stop.request_stop();
 }
 
 void Scope::start(std::coroutine_handle<detail::ScopeTask::promise_type> task, std::string name,
                   std::source_location where) {
   auto& promise = task.promise();
-  if (state_->home != detail::ThreadCore::current()) {
+  try {
+    require_home("Scope::spawn");
+    if (state_->stop.stop_requested()) {
+      throw Error(std::errc::operation_canceled, "the scope was asked to stop")
+          .with_operation("Scope::spawn")
+          .with_outcome(Outcome::never_submitted);
+    }
+  } catch (...) {
     task.destroy();
-    throw Error(Misuse::wrong_thread, "the scope belongs to thread '" + state_->home->name() + "'")
-        .with_operation("Scope::spawn");
-  }
-  if (state_->stop.stop_requested()) {
-    task.destroy();
-    throw Error(std::errc::operation_canceled, "the scope was asked to stop")
-        .with_operation("Scope::spawn")
-        .with_outcome(Outcome::never_submitted);
+    throw;
   }
   promise.state = state_;
   promise.promise = &promise;
@@ -64,11 +64,15 @@ void Scope::start(std::coroutine_handle<detail::ScopeTask::promise_type> task, s
   task.resume();
 }
 
+void Scope::require_home(const char* operation) const {
+  const auto* core = detail::ThreadCore::current();
+  if (core != nullptr && core->mailbox() == state_->home) return;
+  throw Error(Misuse::wrong_thread, "the scope '" + state_->name + "' belongs to thread '" + state_->home->name() + "'")
+      .with_operation(operation);
+}
+
 bool Scope::suspend_joiner(std::coroutine_handle<> handle, detail::PromiseBase* promise) {
-  if (state_->home != detail::ThreadCore::current()) {
-    throw Error(Misuse::wrong_thread, "the scope belongs to thread '" + state_->home->name() + "'")
-        .with_operation("Scope::join");
-  }
+  require_home("Scope::join");
   if (state_->joiner) {
     throw Error(Misuse::invalid_argument, "another task joins this scope already").with_operation("Scope::join");
   }

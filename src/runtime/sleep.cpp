@@ -9,12 +9,15 @@ bool SleepAwaiter::suspend(std::coroutine_handle<> waiting, PromiseBase* promise
     stopped_ = true;
     return false;
   }
-  if (duration_ <= duration_.zero()) return false;
   handle = waiting;
+  if (promise != nullptr) promise->set_waiting_on("sleep_for");
+  if (duration_ <= duration_.zero()) {
+    core_->make_ready(*this);
+    return true;
+  }
   fire = on_fire;
   core_->add_timer(*this, duration_);
   if (stop != nullptr) stop->add(*this);
-  if (promise != nullptr) promise->set_waiting_on("sleep_for");
   return true;
 }
 

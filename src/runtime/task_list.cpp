@@ -34,6 +34,12 @@ void TaskList::remove(TaskNode& node) noexcept {
   --size_;
 }
 
+void TaskList::orphan_all() const noexcept {
+  for (TaskNode* node = head_; node != nullptr; node = node->next) {
+    if (node->orphaned != nullptr) node->orphaned(*node);
+  }
+}
+
 std::vector<RunningTask> TaskList::snapshot() const {
   std::vector<RunningTask> tasks;
   tasks.reserve(size_);

@@ -5,7 +5,9 @@
 #include <spdkio/runtime/sleep.hpp>
 
 #include <atomic>
+#include <mutex>
 #include <utility>
+#include <vector>
 
 #include "runtime/thread_table.hpp"
 
@@ -41,6 +43,16 @@ class FunctionMessage final : public Message {
 
 }  // namespace
 
+namespace {
+/// Reachable, so that it is no leak to those who look for them.
+void keep_for_ever(std::shared_ptr<ThreadCore> core) {
+  static std::mutex mutex;
+  static auto& kept = *new std::vector<std::shared_ptr<ThreadCore>>;
+  const std::lock_guard lock(mutex);
+  kept.push_back(std::move(core));
+}
+}  // namespace
+
 ThreadHost* ThreadHost::current() noexcept { return thread_host.load(std::memory_order_acquire); }
 void ThreadHost::install(ThreadHost* host) noexcept { thread_host.store(host, std::memory_order_release); }
 
@@ -57,19 +69,35 @@ void drive(ThreadCore& core, const std::function<bool()>& done) {
 }
 
 bool ResumeOnAwaiter::suspend(std::coroutine_handle<> waiting, PromiseBase* promise) {
+  const auto mailbox = target_.mailbox();  // the coroutine may run, and this awaiter be gone, before push returns
+  if (mailbox == nullptr || mailbox->closed()) {
+    refused_ = true;
+    return false;
+  }
   handle_ = waiting;
+  promise_ = promise;
+  if (const auto* here = ThreadCore::current()) origin_ = here->mailbox();
   if (promise != nullptr) {
     promise->set_waiting_on("resume_on");
-    promise->detach_from_starters();
+    promise->depart(mailbox);
   }
-  const auto mailbox = target_.mailbox();  // the coroutine may run, and this awaiter be gone, before push returns
-  if (mailbox != nullptr && mailbox->push(*this)) return true;
+  if (mailbox->push(*this)) return true;
   refused_ = true;
+  if (promise != nullptr) promise->arrive();
   return false;
 }
 
+void ResumeOnAwaiter::run() noexcept {
+  if (promise_ != nullptr) promise_->arrive();
+  handle_.resume();
+}
+
+// On the OS thread of the target that ended: the coroutine goes back to where it came from.
 void ResumeOnAwaiter::abandon() noexcept {
-  log::error("thread '{}' ended while a task was on its way to it: the task is lost", target_.name());
+  const bool was_back = std::exchange(refused_, true);
+  const auto origin = origin_;
+  if (!was_back && origin != nullptr && origin->push(*this)) return;
+  log::error("two threads ended while a task was on its way between them: the task is lost");
 }
 
 void ResumeOnAwaiter::await_resume() const {
@@ -173,8 +201,11 @@ Thread::~Thread() {
     request_exit();
     return;
   }
-  if (detail::ThreadCore::current() != core_.get()) {
-    log::error("thread '{}' was destroyed on another OS thread than the one it is attached to", core_->name());
+  const bool elsewhere = detail::ThreadCore::current() != core_.get();
+  if (elsewhere || core_->polling()) {
+    log::critical("thread '{}' was destroyed {}: it stays attached for ever", core_->name(),
+                  elsewhere ? "on another OS thread than the one it is attached to" : "inside itself");
+    detail::keep_for_ever(std::move(core_));
     return;
   }
   core_->root_stop().request_stop();
@@ -190,6 +221,9 @@ detail::ThreadCore& Thread::require_attached(const char* operation) const {
   if (!attached_) {
     throw Error(Misuse::invalid_argument, "thread '" + core_->name() + "' is polled by a reactor")
         .with_operation(operation);
+  }
+  if (core_->mailbox()->state() == ThreadState::exited) {
+    throw Error(Misuse::already_closed, "thread '" + core_->name() + "' was closed").with_operation(operation);
   }
   if (detail::ThreadCore::current() != core_.get()) {
     throw Error(Misuse::wrong_thread, "thread '" + core_->name() + "' is attached to another OS thread")
@@ -209,29 +243,27 @@ int Thread::fd() {
   return core.wait_fd();
 }
 
-void Thread::run_until(const std::function<bool()>& done) { detail::drive(require_attached("Thread::run_until"), done); }
+void Thread::run_until(const std::function<bool()>& done) {
+  detail::drive(require_attached("Thread::run_until"), done);
+}
 
 void Thread::close() {
   if (core_->mailbox()->state() == ThreadState::exited) return;
   if (attached_) {
     auto& core = require_attached("Thread::close");
-    core.mailbox()->set_state(ThreadState::exiting);
+    core.mailbox()->start_exiting();
     core.root_stop().request_stop();
     detail::drive(core, [&] { return core.drained(); });
     core.finish();
     return;
   }
-  if (const auto* current = detail::ThreadCore::current(); current != nullptr && current->polling()) {
-    throw Error(Misuse::would_block, "blocking here would stop thread '" + current->name() + "'")
-        .with_operation("Thread::close")
-        .with_hint("co_await Thread::exit() instead");
-  }
+  detail::refuse_to_block("Thread::close", "co_await Thread::exit() instead");
   request_exit();
   core_->mailbox()->wait_exited();
 }
 
 void Thread::request_exit() const {
-  core_->mailbox()->set_state(ThreadState::exiting);
+  core_->mailbox()->start_exiting();
   [[maybe_unused]] const auto sent = handle().send([core = core_] { core->root_stop().request_stop(); });
 }
 
@@ -242,8 +274,10 @@ class ExitAwaiter final : Message, ReadyNode {
  public:
   explicit ExitAwaiter(Mailbox& ending) noexcept : ending_(ending) {}
   bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiting) {
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
     handle = waiting;
+    if (auto* promise = promise_of(waiting)) promise->set_waiting_on("Thread::exit");
     return ending_.notify_exit(*this, ThreadCore::require_current("Thread::exit").mailbox());
   }
   void await_resume() const noexcept {}
@@ -260,7 +294,8 @@ class ExitAwaiter final : Message, ReadyNode {
 Task<> Thread::exit() {
   const auto mailbox = core_->mailbox();
   if (handle().is_current()) {
-    throw Error(Misuse::would_block, "thread '" + name() + "' can't wait for its own end").with_operation("Thread::exit");
+    throw Error(Misuse::would_block, "thread '" + name() + "' can't wait for its own end")
+        .with_operation("Thread::exit");
   }
   if (attached_) {
     throw Error(Misuse::invalid_argument, "thread '" + name() + "' is attached: its owner closes it")

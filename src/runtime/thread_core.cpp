@@ -2,6 +2,7 @@
 
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/runtime/lcore.hpp>
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
@@ -35,6 +36,21 @@ timespec to_timespec(nanoseconds duration) {
 
 }  // namespace
 
+void refuse_to_block(const char* operation, const char* hint) {
+  const ThreadCore* core = ThreadCore::current();
+  if (core != nullptr && core->polling()) {
+    throw Error(Misuse::would_block, "blocking here would stop thread '" + core->name() + "'")
+        .with_operation(operation)
+        .with_hint(hint);
+  }
+  if (CoreHost::current_core() >= 0) {
+    throw Error(Misuse::would_block,
+                "blocking here would stop the reactor of core " + std::to_string(CoreHost::current_core()))
+        .with_operation(operation)
+        .with_hint(hint);
+  }
+}
+
 ThreadCore::ThreadCore(std::string name, CpuSet cpumask, ClockSource* clock)
     : mailbox_(std::make_shared<Mailbox>(next_thread_id(), std::move(name))),
       cpumask_(std::move(cpumask)),
@@ -65,11 +81,12 @@ ThreadCore& ThreadCore::require_current(const char* operation) {
 void ThreadCore::add_timer(TimerNode& node, nanoseconds after) {
   node.deadline_ticks = ticks_after(read_clock(), after);
   timers_.push(node);
+  if (armed_) poke();
 }
 
 void ThreadCore::add_poller(std::shared_ptr<PollerNode> poller) {
   pollers_.push_back(std::move(poller));
-  pollers_changed_ = true;
+  pollers_changed();
 }
 
 void ThreadCore::watch(int fd) {
@@ -148,6 +165,7 @@ std::size_t ThreadCore::poll() noexcept {
 }
 
 bool ThreadCore::arm() noexcept {
+  disarm();
   if (ready_head_ != nullptr || deferred_head_ != nullptr || pollers_changed_) return false;
   if (!timers_.empty() && timers_.earliest() <= read_clock()) return false;
   if (!mailbox_->arm()) return false;
@@ -156,8 +174,15 @@ bool ThreadCore::arm() noexcept {
 }
 
 void ThreadCore::disarm() noexcept {
+  if (!armed_) return;
   armed_ = false;
   mailbox_->disarm();
+}
+
+// The owner gave the Thread work between two polls, while a foreign loop waits for the descriptor.
+void ThreadCore::poke() noexcept {
+  disarm();
+  mailbox_->signal();
 }
 
 nanoseconds ThreadCore::next_wait() const noexcept {
@@ -178,6 +203,7 @@ void ThreadCore::wait(nanoseconds limit) noexcept {
   if (duration < nanoseconds{0} || (limit >= nanoseconds{0} && limit < duration)) duration = limit;
   sleep_on(epoll_fd_.get(), duration);
   disarm();
+  if (timer_fd_.get() >= 0) rearm_foreign_wait();
 }
 
 void sleep_on(int epoll_fd, nanoseconds duration) noexcept {
@@ -207,14 +233,19 @@ void ThreadCore::enable_foreign_wait() {
 
 void ThreadCore::rearm_foreign_wait() noexcept {
   if (polling_) return;
-  const bool idle = arm();
-  itimerspec when{};
-  if (idle) {
-    const nanoseconds wait = next_wait();
-    if (wait >= nanoseconds{0}) when.it_value = to_timespec(std::max(wait, nanoseconds{1}));
-  } else {
+  if (!arm()) {
     mailbox_->signal();
+    return;
   }
+  const bool periodic = sleepless_pollers_ > 0;
+  const std::uint64_t now = read_clock();
+  const std::uint64_t deadline = timers_.empty() ? 0 : timers_.earliest();
+  if (!periodic && deadline == timer_fd_deadline_ && (deadline == 0 || now < timer_fd_early_ticks_)) return;
+  timer_fd_deadline_ = periodic ? 1 : deadline;
+  timer_fd_early_ticks_ = deadline > now ? now + (deadline - now) / 2 : 0;
+  itimerspec when{};
+  const nanoseconds wait = next_wait();
+  if (wait >= nanoseconds{0}) when.it_value = to_timespec(std::max(wait, nanoseconds{1}));
   ::timerfd_settime(timer_fd_.get(), 0, &when, nullptr);
 }
 
@@ -243,17 +274,23 @@ void ThreadCore::finish() noexcept {
   ThreadCore* const outer = current_;
   current_ = this;
   if (!tasks_.empty()) {
-    log::error("thread '{}' ended while it still ran {} task(s): {}", name(), tasks_.size(), describe(tasks_.snapshot()));
+    log::error("thread '{}' ended while it still ran {} task(s): {}", name(), tasks_.size(),
+               describe(tasks_.snapshot()));
   }
+  if (visitors_ != 0) log::error("thread '{}' ended under {} task(s) of other threads", name(), visitors_);
   if (references_ != 0) {
     log::error("thread '{}' ended while {} I/O channel(s) of it were still open", name(), references_);
   }
-  while (!locals_.empty()) locals_.pop_back();
+  tasks_.orphan_all();
+  while (!locals_.empty()) {
+    const auto last = std::move(locals_.back().second);  // its destructor may ask for others
+    locals_.pop_back();
+  }
   for (const auto& poller : pollers_) poller->unregister();
   pollers_.clear();
   active_pollers_.clear();
-  mailbox_->close();
   ThreadTable::instance().remove(*mailbox_);
+  mailbox_->close();
   current_ = outer == this ? nullptr : outer;
 }
 

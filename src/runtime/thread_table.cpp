@@ -6,7 +6,7 @@
 namespace spdkio::detail {
 
 ThreadTable& ThreadTable::instance() {
-  static ThreadTable table;
+  static ThreadTable& table = *new ThreadTable;  // a Thread may end during or after the destructors of the program
   return table;
 }
 

@@ -2,6 +2,12 @@
 
 namespace spdkio::detail {
 
+namespace {
+bool fires_before(const TimerNode& a, const TimerNode& b) noexcept {
+  return a.deadline_ticks != b.deadline_ticks ? a.deadline_ticks < b.deadline_ticks : a.order < b.order;
+}
+}  // namespace
+
 void TimerHeap::place(std::size_t index, TimerNode& node) noexcept {
   heap_[index] = &node;
   node.heap_index = index;
@@ -11,7 +17,7 @@ void TimerHeap::sift_up(std::size_t index) noexcept {
   TimerNode& node = *heap_[index];
   while (index > 0) {
     const std::size_t parent = (index - 1) / 2;
-    if (heap_[parent]->deadline_ticks <= node.deadline_ticks) break;
+    if (!fires_before(node, *heap_[parent])) break;
     place(index, *heap_[parent]);
     index = parent;
   }
@@ -23,8 +29,8 @@ void TimerHeap::sift_down(std::size_t index) noexcept {
   for (;;) {
     std::size_t child = 2 * index + 1;
     if (child >= heap_.size()) break;
-    if (child + 1 < heap_.size() && heap_[child + 1]->deadline_ticks < heap_[child]->deadline_ticks) ++child;
-    if (node.deadline_ticks <= heap_[child]->deadline_ticks) break;
+    if (child + 1 < heap_.size() && fires_before(*heap_[child + 1], *heap_[child])) ++child;
+    if (!fires_before(*heap_[child], node)) break;
     place(index, *heap_[child]);
     index = child;
   }
@@ -33,6 +39,7 @@ void TimerHeap::sift_down(std::size_t index) noexcept {
 
 void TimerHeap::push(TimerNode& node) {
   heap_.push_back(&node);
+  node.order = next_order_++;
   node.heap_index = heap_.size() - 1;
   sift_up(node.heap_index);
 }

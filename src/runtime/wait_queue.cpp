@@ -5,13 +5,14 @@
 
 namespace spdkio::detail {
 
+void Waiter::pass(std::coroutine_handle<> waiting) {
+  handle = waiting;
+  ThreadCore::require_current(what_).make_ready(*this);
+}
+
 bool Waiter::enqueue(WaitQueue& queue, std::coroutine_handle<> waiting, PromiseBase* promise) {
   core_ = &ThreadCore::require_current(what_);
-  if (queue.head_ != nullptr && queue.head_->core_ != core_) {
-    throw Error(Misuse::wrong_thread, "belongs to thread '" + queue.head_->core_->name() + "', used on '" +
-                                          core_->name() + "'")
-        .with_operation(what_);
-  }
+  queue.adopt(*core_, what_);
   StopState* stop = promise != nullptr ? promise->stop_state() : nullptr;
   if (stop != nullptr && stop->stop_requested()) {
     stopped_ = true;
@@ -36,7 +37,7 @@ void Waiter::throw_if_stopped() const {
 }
 
 void Waiter::wake() noexcept {
-  queue_->remove(*this);
+  if (queue_ != nullptr) queue_->remove(*this);
   unlink();
   core_->make_ready(*this);
 }
@@ -48,7 +49,31 @@ void Waiter::on_stop(StopNode& node) noexcept {
 }
 
 WaitQueue::~WaitQueue() {
-  if (head_ != nullptr) log::critical("a {} was destroyed while a task waits on it", head_->what_);
+  if (head_ == nullptr) return;
+  log::critical("what a task waits for was destroyed: {}", head_->what_);
+  for (Waiter* waiter = head_; waiter != nullptr; waiter = waiter->next_) {
+    waiter->queue_ = nullptr;
+    waiter->orphaned_ = true;
+  }
+}
+
+void WaitQueue::adopt(ThreadCore& core, const char* what) {
+  if (home_core_ == &core) return;
+  require_home(what);
+  home_core_ = &core;
+  home_ = core.mailbox();
+}
+
+bool WaitQueue::at_home() const noexcept {
+  return home_core_ == nullptr || home_core_ == ThreadCore::current() || home_->state() == ThreadState::exited;
+}
+
+void WaitQueue::require_home_ended(const char* what) const {
+  if (at_home()) return;
+  const ThreadCore* core = ThreadCore::current();
+  throw Error(Misuse::wrong_thread, "belongs to thread '" + home_->name() + "', used on " +
+                                        (core != nullptr ? "'" + core->name() + "'" : "an OS thread without one"))
+      .with_operation(what);
 }
 
 bool WaitQueue::wake_one() noexcept {

@@ -11,10 +11,11 @@ void rethrow_as_timeout(const std::exception_ptr& failure, std::chrono::nanoseco
     std::rethrow_exception(failure);
   } catch (const Error& error) {
     if (error.code() != std::errc::operation_canceled) throw;
-    auto timed_out = Error(std::errc::timed_out, fmt::format("not done within {:.3f} s", limit.count() / 1e9))
-                         .with_operation(error.operation())
-                         .with_device(error.device())
-                         .with_outcome(error.outcome());
+    auto timed_out =
+        Error(std::errc::timed_out, fmt::format("not done within {:.6g} s", static_cast<double>(limit.count()) / 1e9))
+            .with_operation(error.operation())
+            .with_device(error.device())
+            .with_outcome(error.outcome());
     if (error.range()) timed_out = timed_out.with_range(*error.range());
     for (const auto& step : error.context()) timed_out = timed_out.with_context(step);
     throw timed_out;

@@ -25,9 +25,9 @@ class BlockingDriver {
 };
 }  // namespace detail
 
-/// Runs `task` to its end on the calling OS thread and gives its result or throws what it threw. The OS thread's attached
-/// Thread runs it, or a temporary one that ends with the call; it sleeps while there is nothing to do. Refuses with
-/// Misuse::would_block where it would stop a reactor: await the task there instead.
+/// Runs `task` to its end on the calling OS thread and gives its result or throws what it threw. The OS thread's
+/// attached Thread runs it, or a temporary one that ends with the call; it sleeps while there is nothing to do. Refuses
+/// with Misuse::would_block where it would stop a reactor: await the task there instead.
 template <class T>
 T block_on(Task<T> task) {
   detail::BlockingDriver driver("block_on");

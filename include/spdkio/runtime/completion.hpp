@@ -22,7 +22,7 @@ class CompletionBase : public std::enable_shared_from_this<CompletionBase>, priv
  public:
   virtual ~CompletionBase() = default;
   bool answered() const;
-  /// False: answered already, do not suspend.
+  /// False: answered already, do not suspend. Throws Misuse::already_closed when somebody waits already.
   bool wait(std::coroutine_handle<> waiting, PromiseBase* promise);
 
  protected:
@@ -53,6 +53,7 @@ class CompletionBase : public std::enable_shared_from_this<CompletionBase>, priv
 };
 
 template <class T>
+  requires(!std::is_reference_v<T>)
 class CompletionState final : public CompletionBase {
  public:
   template <class... U>
@@ -62,7 +63,13 @@ class CompletionState final : public CompletionBase {
   bool set_error(Error error) {
     return answer([&] { result_.emplace(std::unexpect, std::move(error)); });
   }
-  Result<T> take() { return std::move(*result_); }
+  Result<T> take() {
+    if (!result_)
+      throw Error(Misuse::already_closed, "this completion was awaited before").with_operation("completion");
+    auto result = std::move(*result_);
+    result_.reset();
+    return result;
+  }
 
  private:
   std::optional<Result<T>> result_;
@@ -88,9 +95,9 @@ class Completer {
   /// False when it was answered before; the second answer is ignored.
   template <class... U>
   bool set_value(U&&... value) {
-    return state_->set_value(std::forward<U>(value)...);
+    return state_ != nullptr && state_->set_value(std::forward<U>(value)...);
   }
-  bool set_error(Error error) { return state_->set_error(std::move(error)); }
+  bool set_error(Error error) { return state_ != nullptr && state_->set_error(std::move(error)); }
 
   /// For `void*` context arguments: gives the completer up to the C side, which answers through `from_context`, once.
   void* into_context() && { return new Completer(std::move(*this)); }
@@ -109,6 +116,8 @@ template <class T>
 class CompletionAwaitable {
  public:
   explicit CompletionAwaitable(std::shared_ptr<detail::CompletionState<T>> state) noexcept : state_(std::move(state)) {}
+  CompletionAwaitable(CompletionAwaitable&&) noexcept = default;
+  CompletionAwaitable& operator=(CompletionAwaitable&&) noexcept = default;
   bool await_ready() const { return state_->answered(); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> handle) {

@@ -6,6 +6,7 @@
 #include <coroutine>
 #include <cstddef>
 #include <exception>
+#include <functional>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -14,6 +15,11 @@ namespace spdkio::detail {
 
 template <class T>
 using NonVoid = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+
+/// What takes the place of T where only objects can be: in variants, vectors and std::expected.
+template <class T>
+using Stored =
+    std::conditional_t<std::is_reference_v<T>, std::reference_wrapper<std::remove_reference_t<T>>, NonVoid<T>>;
 
 /// A member of a group, without its type.
 class Member {};
@@ -31,22 +37,27 @@ class GroupBase {
 
   void begin(PromiseBase* promise, std::coroutine_handle<> continuation, std::size_t count) noexcept {
     continuation_ = continuation;
+    promise_ = promise;
     remaining_ = count + 1;  // one for the starts, so that the last child can't resume us while we still start others
     if (promise != nullptr) {
       stop_.link_to(promise->stop_state());
       promise->set_waiting_on(what_);
     }
   }
+  /// For a group of one: the debug listing shows what `child` waits for.
+  void show(PromiseBase& child) noexcept {
+    if (promise_ != nullptr) promise_->set_child(&child);
+  }
   /// False: everything ended during the starts, and the awaiting coroutine goes on without suspending.
   bool end_of_starts() noexcept {
     if (--remaining_ != 0) return true;
-    stop_.unlink_from_parent();
+    end();
     return false;
   }
   std::coroutine_handle<> one_done(bool stop_others) noexcept {
     if (stop_others) stop_.request_stop();
     if (--remaining_ != 0) return std::noop_coroutine();
-    stop_.unlink_from_parent();
+    end();
     return continuation_;
   }
   void note_failure(Member& member, const std::exception_ptr* failure) noexcept {
@@ -64,8 +75,14 @@ class GroupBase {
   StopState& stop() noexcept { return stop_; }
 
  private:
+  void end() noexcept {
+    stop_.unlink_from_parent();
+    if (promise_ != nullptr) promise_->set_child(nullptr);
+  }
+
   const char* what_;
   std::coroutine_handle<> continuation_;
+  PromiseBase* promise_ = nullptr;
   std::size_t remaining_ = 0;
   Member* first_ = nullptr;
   std::exception_ptr first_failure_;

@@ -19,6 +19,8 @@ namespace detail {
 
 /// Throws ESRCH that names the Thread.
 [[noreturn]] void throw_thread_ended(const Mailbox& mailbox);
+/// The same for a task that was running.
+[[noreturn]] void throw_thread_ended_early(const Mailbox& mailbox);
 
 /// Shared by the task and its JoinHandle, which may be on different OS threads.
 class JoinStateBase {
@@ -26,21 +28,26 @@ class JoinStateBase {
   /// Registers the message to be pushed at the end. False: it has ended already.
   bool set_waiter(Message& waiter, std::shared_ptr<Mailbox> mailbox);
   bool done() const;
+  /// Throws Misuse::would_block where waiting would stop a reactor or the task itself.
   void wait_blocking();
   void request_stop(const std::shared_ptr<JoinStateBase>& self);
   void abandon_handle() noexcept;
 
-  /// The Thread ended before the task could start: the waiter gets an Error.
-  virtual void refuse() noexcept = 0;
+  /// The Thread ended first, before the task started or, with `started`, before it ended: the waiter gets an Error.
+  virtual void refuse(bool started) noexcept = 0;
+  /// Tells the waiter. The result is there, and nothing of the task is left.
+  void finish() noexcept;
 
   std::shared_ptr<Mailbox> mailbox;   ///< of the Thread that runs the task
   StopState* running_stop = nullptr;  ///< owner Thread only; null before the start and after the end
 
  protected:
   ~JoinStateBase() = default;
-  void finish(const std::exception_ptr* failure) noexcept;
+  virtual const std::exception_ptr* failure() const noexcept = 0;
 
  private:
+  void log_unseen() const noexcept;
+
   mutable std::mutex mutex_;
   std::condition_variable ended_;
   bool done_ = false;
@@ -52,25 +59,19 @@ class JoinStateBase {
 template <class T>
 class JoinState final : public JoinStateBase {
  public:
-  template <class... U>
-  void set_value(U&&... value) {
-    if constexpr (sizeof...(U) > 0) slot_.return_value(std::forward<U>(value)...);
-    finish(nullptr);
-  }
-  void set_exception() noexcept {
-    slot_.unhandled_exception();
-    finish(&slot_.exception());
-  }
-  void refuse() noexcept override {
+  ResultSlot<T>& slot() noexcept { return slot_; }
+  void refuse(bool started) noexcept override {
     try {
-      throw_thread_ended(*mailbox);
+      started ? throw_thread_ended_early(*mailbox) : throw_thread_ended(*mailbox);
     } catch (...) {
-      set_exception();
+      slot_.unhandled_exception();
     }
+    finish();
   }
   T take() { return slot_.take(); }
 
  private:
+  const std::exception_ptr* failure() const noexcept override { return slot_.failed() ? &slot_.exception() : nullptr; }
   ResultSlot<T> slot_;
 };
 
@@ -79,16 +80,17 @@ class Spawned {
  public:
   class promise_type final : public PromiseBase, public TaskNode {
    public:
-    Spawned get_return_object() noexcept {
-      return Spawned{std::coroutine_handle<promise_type>::from_promise(*this)};
-    }
+    Spawned get_return_object() noexcept { return Spawned{std::coroutine_handle<promise_type>::from_promise(*this)}; }
     std::suspend_always initial_suspend() const noexcept { return {}; }
     auto final_suspend() const noexcept {
       struct Final {
         bool await_ready() const noexcept { return false; }
+        // The waiter hears of it last: what the task owned is gone by then.
         void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           handle.promise().ended();
+          const auto state = std::move(handle.promise().state);
           handle.destroy();
+          state->finish();
         }
         void await_resume() const noexcept {}
       };
@@ -121,12 +123,11 @@ Spawned run_spawned(Task<T> task, std::shared_ptr<JoinState<T>> state) {
   try {
     if constexpr (std::is_void_v<T>) {
       co_await std::move(task);
-      state->set_value();
     } else {
-      state->set_value(co_await std::move(task));
+      state->slot().return_value(co_await std::move(task));
     }
   } catch (...) {
-    state->set_exception();
+    state->slot().unhandled_exception();
   }
 }
 
@@ -136,8 +137,8 @@ void launch(const Spawned& spawned, std::shared_ptr<JoinStateBase> state, std::s
 
 }  // namespace detail
 
-/// Waits for a spawned task and takes its result, from any Thread or OS thread; once. Move-only. Dropping the handle lets
-/// the task run on under its Thread's care; a failure that nobody will see is then logged.
+/// Waits for a spawned task and takes its result, from any Thread or OS thread; once. Move-only. Dropping the handle
+/// lets the task run on under its Thread's care; a failure that nobody will see is then logged.
 template <class T = void>
 class [[nodiscard]] JoinHandle {
  public:
@@ -162,12 +163,12 @@ class [[nodiscard]] JoinHandle {
     if (state_ != nullptr) state_->abandon_handle();
     state_ = nullptr;
   }
-  /// Blocks the calling OS thread until the task has ended; throws what it threw. Refuses with Misuse::would_block on an
-  /// OS thread that is running a Thread.
+  /// Blocks the calling OS thread until the task has ended; throws what it threw. Refuses with Misuse::would_block
+  /// inside a task, message or poller, on a reactor, and on the OS thread that has to run the task; the handle is then
+  /// as before.
   T wait() {
-    auto state = take_state();
-    state->wait_blocking();
-    return state->take();
+    require()->wait_blocking();
+    return take_state()->take();
   }
 
   class Awaiter final : detail::Message, detail::ReadyNode {
@@ -188,12 +189,17 @@ class [[nodiscard]] JoinHandle {
     void abandon() noexcept override {}
     std::shared_ptr<detail::JoinState<T>> state_;
   };
-  /// `co_await std::move(handle)`: the task's value, or its exception. Resumes on the awaiting Thread.
+  /// `co_await std::move(handle)`: the task's value, or its exception. Resumes on the awaiting Thread. A stop request
+  /// does not end the wait, nor does it reach the task: `request_stop` does.
   Awaiter operator co_await() && { return Awaiter{take_state()}; }
 
  private:
+  const std::shared_ptr<detail::JoinState<T>>& require() const {
+    if (state_ == nullptr) throw Error(Misuse::already_closed, "this JoinHandle was joined or let go before");
+    return state_;
+  }
   std::shared_ptr<detail::JoinState<T>> take_state() {
-    if (state_ == nullptr) throw Error(Misuse::already_closed, "this JoinHandle was already joined");
+    require();
     return std::exchange(state_, nullptr);
   }
   std::shared_ptr<detail::JoinState<T>> state_;

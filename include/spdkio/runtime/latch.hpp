@@ -7,7 +7,8 @@
 
 namespace spdkio {
 
-/// Counts down to zero once; waiters go on at zero. Belongs to one Thread.
+/// Counts down to zero once; waiters go on at zero. Belongs to the Thread that first waits for it; the others get
+/// Misuse::wrong_thread. A stop request ends a wait with Error(operation_canceled). Must outlive its waiters.
 class Latch {
  public:
   explicit Latch(std::size_t count) noexcept : count_(count) {

@@ -23,7 +23,9 @@ class CoreHost {
   virtual Result<> send_event(CoreId core, std::move_only_function<void()> fn) = 0;
   static CoreHost* current() noexcept;
   static void install(CoreHost* host) noexcept;
+  /// The core whose reactor the calling OS thread is; negative: none.
   static void set_current_core(std::int64_t core) noexcept;
+  static std::int64_t current_core() noexcept;
 
  protected:
   ~CoreHost() = default;
@@ -40,8 +42,8 @@ CoreId main();
 CoreId current();
 }  // namespace Cores
 
-/// A function to be run once on a core, by its reactor, outside any Thread: what SPDK calls an event. For work that needs
-/// a Thread use ThreadHandle::send.
+/// A function to be run once on a core, by its reactor, outside any Thread: what SPDK calls an event. For work that
+/// needs a Thread use ThreadHandle::send.
 namespace LcoreEvent {
 /// Any OS thread. The error names the core when it has no reactor, or when the engine is stopping.
 Result<> send(CoreId core, std::move_only_function<void()> fn);

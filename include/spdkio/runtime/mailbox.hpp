@@ -54,8 +54,8 @@ class Mailbox {
   bool push(Message& message) noexcept;
   /// Any OS thread: makes the Thread's `fd` readable if it sleeps.
   void wake() noexcept;
-  /// Makes `event_fd` readable whatever the state: a poll is due.
-  void signal() noexcept;
+  /// Any OS thread: nothing is taken any more.
+  bool closed() const noexcept;
 
   /// Owner only. Runs the messages that were there at the call, in the order of their pushing; returns how many.
   std::size_t drain() noexcept;
@@ -66,22 +66,31 @@ class Mailbox {
   /// Owner only. After `arm` returns true the next push makes `event_fd` readable; false: messages are waiting.
   bool arm() noexcept;
   void disarm() noexcept;
+  /// Owner only. Makes `event_fd` readable until the next `arm`: a poll is due.
+  void signal() noexcept;
   int event_fd() const noexcept { return event_fd_.get(); }
 
   ThreadId id() const noexcept { return id_; }
   const std::string& name() const noexcept { return name_; }
   ThreadState state() const noexcept { return state_.load(std::memory_order_acquire); }
-  void set_state(ThreadState state) noexcept;
+  /// Any OS thread: from running to exiting.
+  void start_exiting() noexcept;
   /// Blocks the calling OS thread until the Thread has ended.
   void wait_exited() const noexcept;
   /// Pushes `message` to `to` when the Thread has ended; false if it has already.
   bool notify_exit(Message& message, std::shared_ptr<Mailbox> to);
 
  private:
+  static Message* oldest_first(Message* newest) noexcept;
+  void write_event() noexcept;
+  void read_owed() noexcept;
+
   // Written once.
   const ThreadId id_;
   const std::string name_;
   UniqueFd event_fd_;
+  // Owner only: how much was, or will very soon be, written to `event_fd` and is not read yet.
+  std::uint64_t owed_ = 0;
   // Written by any thread.
   alignas(64) std::atomic<Message*> head_{nullptr};
   std::atomic<bool> sleeping_{false};

@@ -26,8 +26,9 @@ class PollerNode;
 }
 
 /// Registers `fn` on the current Thread for the life of the object. Move-only; belongs to that Thread, where it must
-/// be destroyed. `fn` must not block. An exception that leaves it pauses the poller and is logged with its name.
-/// The function may pause or destroy its own Poller.
+/// be destroyed: elsewhere that is logged, and the Thread is asked to remove it, while `fn` may run once more. `fn`
+/// must not block. An exception that leaves it pauses the poller and is logged with its name. The function may pause or
+/// destroy its own Poller.
 class Poller {
  public:
   /// Throws Error(wrong_thread) when the calling OS thread acts for no Thread.
@@ -36,7 +37,8 @@ class Poller {
   Poller& operator=(Poller&& other) noexcept;
   ~Poller();
 
-  void pause() noexcept;
+  /// Throw Misuse::wrong_thread on another Thread.
+  void pause();
   void resume();
   bool paused() const noexcept;
   const std::string& name() const noexcept;

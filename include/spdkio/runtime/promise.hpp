@@ -8,10 +8,11 @@
 #include <concepts>
 #include <coroutine>
 #include <cstddef>
+#include <memory>
 
 namespace spdkio::detail {
 
-class PromiseBase;
+class Visit;
 
 /// Stands on the stack of the code that starts a coroutine, so that one which ends at once is not resumed recursively:
 /// a loop over a million tasks that never suspend needs no stack, whatever the compiler does with tail calls.
@@ -29,29 +30,36 @@ class PromiseBase : protected Message {
   StopState* stop_state() const noexcept { return stop_; }
   void set_stop_state(StopState* stop) noexcept { stop_ = stop; }
   PromiseBase* parent() const noexcept { return parent_; }
+  bool started() const noexcept { return static_cast<bool>(continuation_); }
 
   /// What the coroutine is suspended on, for the debug listing: a literal such as "read" or "sleep_for".
   void set_waiting_on(const char* what) noexcept { waiting_on_ = what; }
-  /// The innermost wait below this coroutine.
-  const char* waiting_on() const noexcept {
-    const PromiseBase* promise = this;
-    while (promise->child_ != nullptr) promise = promise->child_;
-    return promise->waiting_on_;
-  }
+  /// The coroutine that it waits for; null: none.
+  void set_child(PromiseBase* child) noexcept { child_ = child; }
+  /// The innermost wait below this coroutine, as far as it runs on this Thread.
+  const char* waiting_on() const noexcept;
 
   /// Starts `self` below the coroutine of `parent` (null: a root) and says if it suspended; when it did, `continuation`
   /// is resumed at its end, on the Thread where it was started.
   bool start(std::coroutine_handle<> self, PromiseBase* parent, std::coroutine_handle<> continuation) {
     parent_ = parent;
     continuation_ = continuation;
-    home_ = ThreadCore::current();
+    ThreadCore* const core = ThreadCore::current();
+    home_ = core;
     if (parent != nullptr) {
       if (stop_ == nullptr) stop_ = parent->stop_;
       parent->child_ = this;
     }
+    if (core != nullptr && !core->enter_nested()) [[unlikely]] {
+      waiting_on_ = "ready";
+      turn_.handle = self;
+      core->make_ready(turn_);
+      return true;
+    }
     StartFrame frame;
     start_frame_ = &frame;
     self.resume();
+    if (core != nullptr) core->leave_nested();
     if (frame.done) {
       if (parent != nullptr) parent->child_ = nullptr;
       return false;
@@ -66,21 +74,24 @@ class PromiseBase : protected Message {
       start_frame_->done = true;
       return std::noop_coroutine();
     }
-    if (home_ != ThreadCore::current()) [[unlikely]] {
-      go_home();
+    ThreadCore* const core = ThreadCore::current();
+    if (home_ != core) [[unlikely]]
+      return go_home();
+    came_home();
+    // Without optimisation a transfer to the awaiter is a nested call: bounded, as a start is.
+    if (core != nullptr && !core->take_inline_turn()) [[unlikely]] {
+      turn_.handle = continuation_;
+      core->make_ready(turn_);
       return std::noop_coroutine();
     }
-    if (parent_ != nullptr) parent_->child_ = nullptr;
     return continuation_;
   }
 
-  /// Before this coroutine is handed to another Thread: nobody on this stack may touch it, or what awaits it, again.
-  void detach_from_starters() noexcept {
-    for (PromiseBase* promise = this; promise != nullptr && promise->start_frame_ != nullptr; promise = promise->parent_) {
-      promise->start_frame_->detached = true;
-      promise->start_frame_ = nullptr;
-    }
-  }
+  /// Before the coroutine is handed to another Thread: nobody on this stack may touch it, or what awaits it, again.
+  /// Stop requests of the Thread that it leaves are from now on sent after it.
+  void depart(const std::shared_ptr<Mailbox>& to);
+  /// On the Thread that it was handed to, or on the one that it could not leave.
+  void arrive() noexcept;
 
  protected:
   PromiseBase() = default;
@@ -89,7 +100,13 @@ class PromiseBase : protected Message {
   void abandon() noexcept override;
 
  private:
-  void go_home() noexcept;
+  std::coroutine_handle<> go_home() noexcept;
+  void came_home() noexcept {
+    if (visit_ != nullptr) [[unlikely]]
+      end_visit();
+    if (parent_ != nullptr) parent_->child_ = nullptr;
+  }
+  void end_visit() noexcept;
 
   std::coroutine_handle<> continuation_;
   PromiseBase* parent_ = nullptr;
@@ -97,6 +114,8 @@ class PromiseBase : protected Message {
   StartFrame* start_frame_ = nullptr;
   ThreadCore* home_ = nullptr;
   StopState* stop_ = nullptr;
+  Visit* visit_ = nullptr;  // from the first move to another Thread until the end at home
+  ReadyNode turn_;
   const char* waiting_on_ = "not started";
 };
 

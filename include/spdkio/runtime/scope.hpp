@@ -27,7 +27,7 @@ class ScopeState : public std::enable_shared_from_this<ScopeState> {
   std::coroutine_handle<> task_ended(TaskNode& node, std::exception_ptr failure) noexcept;
 
   std::string name;
-  ThreadCore* home;
+  std::shared_ptr<Mailbox> home;  ///< of the Thread it belongs to
   StopState stop;
   TaskList tasks;
   std::exception_ptr first_failure;
@@ -78,7 +78,8 @@ ScopeTask run_in_scope(A awaitable) {
 }  // namespace detail
 
 /// A nursery: tasks spawned into it run concurrently on the current Thread, and `join` waits for all of them. The first
-/// failure asks the others to stop and is thrown by `join`. Belongs to the Thread it was made on. It must be joined
+/// failure asks the others to stop and is thrown by `join`. Belongs to the Thread it was made on. One allocation, and
+/// none per task. It must be joined
 /// before it is destroyed; otherwise the tasks are asked to stop, carry on under their own ownership, and the log names
 /// them: prefer `with_scope`, which always joins.
 class Scope {
@@ -88,8 +89,8 @@ class Scope {
   Scope& operator=(const Scope&) = delete;
   ~Scope();
 
-  /// Starts `awaitable` (a Task or an operation) at once, up to its first wait. Its value is dropped. Starting fails with
-  /// Error(operation_canceled) after a stop was requested.
+  /// Starts `awaitable` (a Task or an operation) at once, up to its first wait. Its value is dropped. Starting fails
+  /// with Error(operation_canceled) after a stop was requested, and with Misuse::wrong_thread on another Thread.
   template <Awaitable A>
   void spawn(A awaitable, std::string name = {}, std::source_location where = std::source_location::current()) {
     const auto task = detail::run_in_scope(std::move(awaitable));
@@ -97,7 +98,7 @@ class Scope {
   }
 
   /// `co_await scope.join()`: until every task has ended. While it waits, a stop requested above reaches the tasks.
-  /// Afterwards the scope may be used again.
+  /// Afterwards the scope may be used again, unless a task failed or a stop was requested: that stays.
   class JoinAwaiter {
    public:
     explicit JoinAwaiter(Scope& scope) noexcept : scope_(scope) {}
@@ -122,6 +123,7 @@ class Scope {
 
  private:
   void start(std::coroutine_handle<detail::ScopeTask::promise_type> task, std::string name, std::source_location where);
+  void require_home(const char* operation) const;
   bool suspend_joiner(std::coroutine_handle<> handle, detail::PromiseBase* promise);
   void finish_join();
   std::shared_ptr<detail::ScopeState> state_;
@@ -151,9 +153,10 @@ Task<> run_with_scope(F body) {
 /// first, and is the one that is thrown.
 template <class F>
 Task<> with_scope(F&& body) {
-  static_assert(SafeInCoAwait<F>,
-                "g++ 12 destroys such a temporary closure twice inside co_await: name the function object first, or pass "
-                "spdkio::moved(fn)");
+  static_assert(
+      SafeInCoAwait<F>,
+      "g++ 12 destroys such a temporary closure twice inside co_await: name the function object first, or pass "
+      "spdkio::moved(fn)");
   return detail::run_with_scope<std::decay_t<F>>(std::forward<F>(body));
 }
 

@@ -10,7 +10,8 @@ namespace spdkio {
 
 class Semaphore;
 
-/// Gives its units back at destruction. Move-only; belongs to the semaphore's Thread and must not outlive it.
+/// Gives its units back at destruction. Move-only; belongs to the semaphore's Thread and must not outlive the
+/// semaphore. Destroyed on another Thread it logs that, and the units are lost.
 class [[nodiscard]] SemaphorePermit {
  public:
   SemaphorePermit() = default;
@@ -22,16 +23,20 @@ class [[nodiscard]] SemaphorePermit {
     std::swap(units_, other.units_);
     return *this;
   }
-  ~SemaphorePermit() { release(); }
-  void release() noexcept;
+  ~SemaphorePermit() {
+    if (semaphore_ != nullptr) give_back();
+  }
+  /// Gives the units back now. Throws Misuse::wrong_thread, and still has them.
+  void release();
 
  private:
+  void give_back() noexcept;
   Semaphore* semaphore_ = nullptr;
   std::size_t units_ = 0;
 };
 
-/// Units are handed out in the order of asking: a large request is not overtaken by small ones behind it. Belongs to one
-/// Thread. Must outlive its waiters and permits.
+/// Units are handed out in the order of asking: a large request is not overtaken by small ones behind it. Belongs to
+/// the Thread that first waits for it; the others get Misuse::wrong_thread. Must outlive its waiters and permits.
 class Semaphore {
  public:
   explicit Semaphore(std::size_t units) noexcept : available_(units) {}
@@ -41,13 +46,20 @@ class Semaphore {
    public:
     AcquireAwaiter(Semaphore& semaphore, std::size_t units) noexcept
         : Waiter("Semaphore"), semaphore_(semaphore), units_(units) {}
-    bool await_ready() const noexcept { return semaphore_.take(units_); }
+    bool await_ready() const {
+      semaphore_.queue_.require_home("Semaphore::acquire");
+      return take_turn() && semaphore_.take(units_);
+    }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> handle) {
+      if (semaphore_.take(units_)) {
+        pass(handle);
+        return true;
+      }
       return enqueue(semaphore_.queue_, handle, detail::promise_of(handle));
     }
     SemaphorePermit await_resume() const {
-      if (stopped()) semaphore_.hand_out();  // whoever queued behind a large request may fit now
+      if (stopped() && !orphaned()) semaphore_.hand_out();  // whoever queued behind a large request may fit now
       throw_if_stopped();
       return {semaphore_, units_};
     }
@@ -60,11 +72,16 @@ class Semaphore {
 
   /// `auto permit = co_await semaphore.acquire();` A stop request ends the wait with Error(operation_canceled).
   AcquireAwaiter acquire(std::size_t units = 1) noexcept { return {*this, units}; }
-  bool try_acquire(std::size_t units = 1) noexcept { return take(units); }
+  /// False when they are not there, or others wait for them.
+  bool try_acquire(std::size_t units = 1) {
+    queue_.require_home("Semaphore::try_acquire");
+    return take(units);
+  }
   /// For units taken with `try_acquire`, and to raise the limit.
-  void release(std::size_t units = 1) noexcept;
+  void release(std::size_t units = 1);
 
  private:
+  friend class SemaphorePermit;
   bool take(std::size_t units) noexcept {
     if (available_ < units || !queue_.empty()) return false;
     available_ -= units;
@@ -75,8 +92,10 @@ class Semaphore {
   detail::WaitQueue queue_;
 };
 
-inline void SemaphorePermit::release() noexcept {
-  if (semaphore_ != nullptr) std::exchange(semaphore_, nullptr)->release(units_);
+inline void SemaphorePermit::release() {
+  if (semaphore_ == nullptr) return;
+  semaphore_->release(units_);
+  semaphore_ = nullptr;
 }
 
 }  // namespace spdkio

@@ -21,7 +21,10 @@ class SleepAwaiter : private TimerNode, private ReadyNode, private StopNode {
     return suspend(handle, promise_of(handle));
   }
   void await_resume() const {
-    if (stopped_) throw Error(std::errc::operation_canceled, "stopped while sleeping").with_operation("sleep_for");
+    if (!stopped_) return;
+    throw Error(std::errc::operation_canceled, "stopped while sleeping")
+        .with_operation("sleep_for")
+        .with_outcome(Outcome::never_submitted);
   }
 
  private:
@@ -37,8 +40,10 @@ class SleepAwaiter : private TimerNode, private ReadyNode, private StopNode {
 class YieldAwaiter : private ReadyNode {
  public:
   bool await_ready() const noexcept { return false; }
-  bool await_suspend(std::coroutine_handle<> waiting) {
+  template <class Promise>
+  bool await_suspend(std::coroutine_handle<Promise> waiting) {
     handle = waiting;
+    if (auto* promise = promise_of(waiting)) promise->set_waiting_on("yield");
     ThreadCore::require_current("yield").make_ready(*this);
     return true;
   }
@@ -47,13 +52,13 @@ class YieldAwaiter : private ReadyNode {
 
 }  // namespace detail
 
-/// Suspends for at least `duration`; not at all when it is zero or negative. A stop request ends it early with
-/// Error(operation_canceled). Belongs to the current Thread.
+/// Suspends for at least `duration`; when that is zero or negative, for a turn as `yield` does. A stop request ends it
+/// early with Error(operation_canceled), also one made before.
 inline detail::SleepAwaiter sleep_for(std::chrono::nanoseconds duration) noexcept {
   return detail::SleepAwaiter{duration};
 }
 
-/// Lets everything else that is ready on this Thread run first.
+/// Lets everything else that is ready on this Thread run first. A stop request has no effect on it.
 inline detail::YieldAwaiter yield() noexcept { return {}; }
 
 }  // namespace spdkio

@@ -3,11 +3,14 @@
 
 namespace spdkio {
 
+namespace detail {
+
 class StopState;
 
 /// Something to run when a stop is requested. An intrusive node: it lives in the waiting operation, costs no
 /// allocation, and unlinks itself when destroyed. The callback runs once, inside `request_stop`, on the same Thread,
-/// and must not throw; it may destroy the node.
+/// and must not throw. It may destroy the node, but must not resume a coroutine in place: that could destroy the
+/// StopState that is calling. `ThreadCore::make_ready` is the way.
 class StopNode {
  public:
   using Callback = void (*)(StopNode&) noexcept;
@@ -35,6 +38,10 @@ class StopNode {
 class StopState : private StopNode {
  public:
   StopState() noexcept : StopNode(on_parent_stop) {}
+  /// What is still linked below is let go: it hears of no stop any more.
+  ~StopState() {
+    while (head_ != nullptr) head_->unlink();
+  }
 
   /// Makes this level stop when `parent` does; at once if it already has. Null: none. At most one parent.
   void link_to(StopState* parent) noexcept {
@@ -73,16 +80,19 @@ class StopState : private StopNode {
   StopNode* head_ = nullptr;
 };
 
-/// A view of a StopState for code that polls for a stop. Valid while the task that it was taken in runs.
+}  // namespace detail
+
+/// Says whether a stop was requested, for code that looks from time to time. Valid on the Thread where it was taken,
+/// while the task that it was taken in runs there.
 class StopToken {
  public:
   StopToken() = default;
-  explicit StopToken(const StopState* state) noexcept : state_(state) {}
+  explicit StopToken(const detail::StopState* state) noexcept : state_(state) {}
   bool stop_requested() const noexcept { return state_ != nullptr && state_->stop_requested(); }
   bool stop_possible() const noexcept { return state_ != nullptr; }
 
  private:
-  const StopState* state_ = nullptr;
+  const detail::StopState* state_ = nullptr;
 };
 
 }  // namespace spdkio

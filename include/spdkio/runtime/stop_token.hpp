@@ -60,6 +60,7 @@ class WithStopAwaiter final : GroupBase {
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> handle) {
     begin(promise_of(handle), handle, 1);
+    show(slot_.child.promise());
     bridge_.connect(token_, stop());
     slot_.start(*this, stop());
     return end_of_starts();

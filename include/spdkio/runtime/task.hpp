@@ -31,7 +31,7 @@ inline Error error_from(const std::exception_ptr& exception) {
 template <class T>
 class ResultSlot {
  public:
-  template <class U>
+  template <class U = T>
     requires std::convertible_to<U&&, T>
   void return_value(U&& value) {
     value_.template emplace<1>(std::forward<U>(value));
@@ -89,9 +89,15 @@ struct FinalAwaiter {
   void await_resume() const noexcept {}
 };
 
+/// A Task was awaited that was moved from, or awaited before.
+[[noreturn]] void throw_nothing_to_await();
+void log_task_destroyed_running() noexcept;
+
 template <class T>
 class TaskPromise final : public PromiseBase, public ResultSlot<T> {
  public:
+  /// May be handed to another Thread: its end is reported where it was awaited.
+  static constexpr bool moves_between_threads = true;
   Task<T> get_return_object() noexcept;
   std::suspend_always initial_suspend() const noexcept { return {}; }
   FinalAwaiter final_suspend() const noexcept { return {}; }
@@ -103,8 +109,10 @@ class TaskPromise final : public PromiseBase, public ResultSlot<T> {
 /// awaits it resumes on the Thread where it awaited, even if the task moved with `resume_on`. Exceptions that leave the
 /// task are thrown to the awaiter. A stop requested above reaches the operations inside.
 ///
-/// Move-only; the handle owns the frame. Destroying a Task that was never started frees it. Destroying one that is
-/// suspended is not possible through this API: a task is awaited to its end, or owned by a Scope or Thread that is.
+/// Move-only; the handle owns the frame. Awaited once: again, or after it was moved from, it gives
+/// Misuse::already_closed. Destroying a Task that was never started frees it. One that runs is awaited to its end, or
+/// owned by a Scope or Thread that is: destroying it all the same is logged, and the frame is left alone, since an
+/// operation may still write into it.
 template <class T = void>
 class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
  public:
@@ -114,14 +122,12 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
   Task(Task&& other) noexcept : handle_(std::exchange(other.handle_, nullptr)) {}
   Task& operator=(Task&& other) noexcept {
     if (this != &other) {
-      if (handle_) handle_.destroy();
+      destroy();
       handle_ = std::exchange(other.handle_, nullptr);
     }
     return *this;
   }
-  ~Task() {
-    if (handle_) handle_.destroy();
-  }
+  ~Task() { destroy(); }
 
   class Awaiter {
    public:
@@ -129,13 +135,11 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
     bool await_ready() const noexcept { return false; }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> awaiting) {
+      if (!handle_ || handle_.promise().started()) [[unlikely]]
+        detail::throw_nothing_to_await();
       return handle_.promise().start(handle_, detail::promise_of(awaiting), awaiting);
     }
     T await_resume() { return handle_.promise().take(); }
-    /// For `as_result`: the exception instead of a throw; empty when there is a value.
-    std::exception_ptr failure() const noexcept {
-      return handle_.promise().failed() ? handle_.promise().exception() : std::exception_ptr{};
-    }
 
    private:
     std::coroutine_handle<promise_type> handle_;
@@ -146,6 +150,14 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
  private:
   friend class detail::TaskPromise<T>;
   explicit Task(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
+  void destroy() noexcept {
+    if (!handle_) return;
+    if (handle_.promise().started() && !handle_.done()) [[unlikely]] {
+      detail::log_task_destroyed_running();
+      return;
+    }
+    handle_.destroy();
+  }
   std::coroutine_handle<promise_type> handle_;
 };
 

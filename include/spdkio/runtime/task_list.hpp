@@ -30,6 +30,8 @@ struct TaskNode {
   const PromiseBase* promise = nullptr;
   std::string name;
   std::source_location spawned_at;
+  /// The owner ended without it: tells whoever waits for the task. Null: nobody does.
+  void (*orphaned)(TaskNode&) noexcept = nullptr;
 };
 
 class TaskList {
@@ -39,6 +41,8 @@ class TaskList {
   std::size_t size() const noexcept { return size_; }
   bool empty() const noexcept { return size_ == 0; }
   std::vector<RunningTask> snapshot() const;
+  /// Calls `orphaned` of every task.
+  void orphan_all() const noexcept;
 
  private:
   TaskNode* head_ = nullptr;

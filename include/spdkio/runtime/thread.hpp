@@ -6,6 +6,7 @@
 #include <spdkio/runtime/join_handle.hpp>
 #include <spdkio/runtime/task.hpp>
 
+#include <concepts>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -39,8 +40,10 @@ class ThreadHandle {
   /// there. An exception that leaves it is logged. The error is ESRCH when the Thread has ended.
   Result<> send(std::move_only_function<void()> fn) const;
 
-  /// `co_await handle.call(fn)`: runs `fn` on that Thread and gives its result back on the caller's. `fn` may be a plain
-  /// function or return a Task, which then runs there. Throws what it throws. No allocation beyond a Task's frame.
+  /// `co_await handle.call(fn)`: runs `fn` on that Thread and gives its result back on the caller's. `fn` may be a
+  /// plain function or return a Task, which then runs there and hears of stop requests made here. Throws what it
+  /// throws; ESRCH when the Thread has ended. The function object is destroyed here. Its memory comes from the frame
+  /// cache.
   template <class F>
   auto call(F&& fn) const;
 
@@ -76,8 +79,7 @@ ThreadHandle handle();
 const std::string& name();
 ThreadId id();
 template <class T>
-JoinHandle<T> spawn(Task<T> task, std::string name = {},
-                    std::source_location where = std::source_location::current()) {
+JoinHandle<T> spawn(Task<T> task, std::string name = {}, std::source_location where = std::source_location::current()) {
   return handle().spawn(std::move(task), std::move(name), where);
 }
 /// Every task that was spawned here and has not ended.
@@ -97,8 +99,9 @@ class Thread {
 
   Thread(Thread&& other) noexcept;
   Thread& operator=(Thread&&) = delete;
-  /// Attached: runs what is ready and closes; on a reactor: asks it to end and does not wait. Names in the log what was
-  /// still running.
+  /// Attached: asks its tasks to stop, runs what is ready and closes; names in the log what was still running, tells
+  /// who joins it, and leaves those frames alone for ever: prefer `close`. On a reactor: asks it to end and does not
+  /// wait. Destroying an attached Thread on another OS thread, or inside itself, is logged, and it stays as it is.
   ~Thread();
 
   ThreadHandle handle() const;
@@ -116,10 +119,11 @@ class Thread {
   /// Attached only, on its OS thread: one round of work; returns how much was done, 0 when idle. Misuse::wrong_thread
   /// elsewhere.
   std::size_t poll();
-  /// Attached only: a descriptor that is readable whenever `poll` has something to do, for a foreign event loop. Calling
-  /// it costs one kernel timer; owned by the Thread. Poll once after the call.
+  /// Attached only: a descriptor that is readable whenever `poll` has something to do, for a foreign event loop.
+  /// Calling it costs one kernel timer; owned by the Thread. Poll once after the call.
   int fd();
-  /// Attached only: polls, sleeping when idle, until `done` returns true.
+  /// Attached only: polls, sleeping when idle, until `done` returns true. What makes it true must happen on this
+  /// Thread: nothing else wakes it.
   void run_until(const std::function<bool()>& done);
 
   /// Ends the Thread: asks its tasks to stop and waits until all have ended and every channel was given back. Attached:
@@ -147,24 +151,34 @@ class ResumeOnAwaiter final : Message {
   bool await_ready() const noexcept { return target_.is_current(); }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
+    if constexpr (std::derived_from<Promise, PromiseBase>) {
+      static_assert(
+          requires { Promise::moves_between_threads; },
+          "resume_on moves the Task that awaits it: write it inside a Task, not as an argument of a combinator "
+          "or of Scope::spawn");
+    }
     return suspend(waiting, promise_of(waiting));
   }
   void await_resume() const;
 
  private:
   bool suspend(std::coroutine_handle<> waiting, PromiseBase* promise);
-  void run() noexcept override { handle_.resume(); }
+  void run() noexcept override;
   void abandon() noexcept override;
   ThreadHandle target_;
+  std::shared_ptr<Mailbox> origin_;
+  PromiseBase* promise_ = nullptr;
   std::coroutine_handle<> handle_;
   bool refused_ = false;
 };
 
 }  // namespace detail
 
-/// Moves the awaiting coroutine to another Thread; what awaits that coroutine stays where it is and resumes there.
-/// Objects that belong to a Thread (channels, descriptors, synchronisation) stay behind. Throws ESRCH, still on the old
-/// Thread, when the target has ended.
+/// Moves the awaiting Task to another Thread; what awaits that Task stays where it is and resumes there. Objects that
+/// belong to a Thread (channels, descriptors, synchronisation and its guards, scopes) stay behind: the Task must not
+/// touch or destroy them there. Throws ESRCH, still on the old Thread, when the target has ended. Stop requests follow:
+/// those of the old Thread are sent after the Task, and the Task is also asked to stop when the new Thread is to end,
+/// which waits for it.
 inline detail::ResumeOnAwaiter resume_on(ThreadHandle target) noexcept {
   return detail::ResumeOnAwaiter{std::move(target)};
 }
@@ -196,9 +210,10 @@ Task<typename CallResult<std::invoke_result_t<F&>>::type> call_on(ThreadHandle t
 
 template <class F>
 auto ThreadHandle::call(F&& fn) const {
-  static_assert(SafeInCoAwait<F>,
-                "g++ 12 destroys such a temporary closure twice inside co_await: name the function object first, or pass "
-                "spdkio::moved(fn)");
+  static_assert(
+      SafeInCoAwait<F>,
+      "g++ 12 destroys such a temporary closure twice inside co_await: name the function object first, or pass "
+      "spdkio::moved(fn)");
   require();
   return detail::call_on<std::decay_t<F>>(*this, std::forward<F>(fn));
 }

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <utility>
@@ -36,6 +37,7 @@ struct Deferred {
 /// A point in time to be called at; lives in the waiting operation. Removing is O(log n).
 struct TimerNode {
   std::uint64_t deadline_ticks = 0;
+  std::uint64_t order = 0;  ///< of adding: timers of the same tick fire in it
   std::size_t heap_index = not_queued;
   void (*fire)(TimerNode&) noexcept = nullptr;
   static constexpr std::size_t not_queued = ~std::size_t{0};
@@ -58,6 +60,7 @@ class TimerHeap {
   void sift_up(std::size_t index) noexcept;
   void sift_down(std::size_t index) noexcept;
   std::vector<TimerNode*> heap_;
+  std::uint64_t next_order_ = 0;
 };
 
 class PollerNode;
@@ -84,6 +87,9 @@ struct ThreadStats {
 /// Sleeps until a descriptor in the epoll set is readable or `duration` has passed (negative: for ever).
 void sleep_on(int epoll_fd, std::chrono::nanoseconds duration) noexcept;
 
+/// Throws Misuse::would_block inside a task, message or poller, and on a reactor.
+void refuse_to_block(const char* operation, const char* hint);
+
 class ThreadCore {
  public:
   ThreadCore(std::string name, CpuSet cpumask, ClockSource* clock = nullptr);
@@ -102,6 +108,8 @@ class ThreadCore {
     node.next_ready = nullptr;
     *ready_tail_ = &node;
     ready_tail_ = &node.next_ready;
+    if (armed_) [[unlikely]]
+      poke();
   }
   /// An operation that completed at once asks before it goes on without suspending. False: let others run first.
   bool take_inline_turn() noexcept {
@@ -109,12 +117,21 @@ class ThreadCore {
     --inline_turns_;
     return true;
   }
+  /// Around the start of a coroutine inside another: false at a depth where the stack would get long.
+  bool enter_nested() noexcept {
+    if (nested_ >= max_nested) return false;
+    ++nested_;
+    return true;
+  }
+  void leave_nested() noexcept { --nested_; }
   void defer(Deferred& work) noexcept {
     if (work.queued) return;
     work.queued = true;
     work.next_deferred = nullptr;
     *deferred_tail_ = &work;
     deferred_tail_ = &work.next_deferred;
+    if (armed_) [[unlikely]]
+      poke();
   }
   /// The time stamp of the current poll: one clock read serves the whole batch.
   std::uint64_t batch_ticks() const noexcept { return batch_ticks_; }
@@ -125,7 +142,10 @@ class ThreadCore {
   void cancel_timer(TimerNode& node) noexcept { timers_.remove(node); }
   void add_poller(std::shared_ptr<PollerNode> poller);
   /// A poller was paused, resumed or removed.
-  void pollers_changed() noexcept { pollers_changed_ = true; }
+  void pollers_changed() noexcept {
+    pollers_changed_ = true;
+    if (armed_) poke();
+  }
   /// Makes a sleeping Thread poll when `fd` becomes readable.
   void watch(int fd);
   void unwatch(int fd) noexcept;
@@ -166,8 +186,13 @@ class ThreadCore {
   void add_reference() noexcept { ++references_; }
   void drop_reference() noexcept { --references_; }
   std::size_t references() const noexcept { return references_; }
-  bool drained() const noexcept { return tasks_.empty() && references_ == 0 && mailbox_->empty(); }
-  /// Ends the Thread: refuses messages from now on. The owner calls it once `drained`, or gives up on what remains.
+  /// Coroutines whose home is another Thread.
+  void add_visitor() noexcept { ++visitors_; }
+  void drop_visitor() noexcept { --visitors_; }
+  bool drained() const noexcept { return tasks_.empty() && visitors_ == 0 && references_ == 0 && mailbox_->empty(); }
+  /// Ends the Thread: refuses messages from now on. The owner calls it once `drained`, or gives up on what remains:
+  /// that is named in the log, whoever joins a task is told that it will not end, and the frames are left alone for
+  /// ever, because a device may still write into what they own.
   void finish() noexcept;
 
  private:
@@ -175,10 +200,12 @@ class ThreadCore {
   std::size_t run_deferred() noexcept;
   std::size_t run_pollers() noexcept;
   void rearm_foreign_wait() noexcept;
+  void poke() noexcept;
 
   static inline constinit thread_local ThreadCore* current_ = nullptr;
   static constexpr std::uint32_t inline_turns_per_resume = 64;
   static constexpr std::size_t ready_per_poll = 1024;
+  static constexpr std::uint32_t max_nested = 128;
 
   // Fixed after construction.
   std::shared_ptr<Mailbox> mailbox_;
@@ -193,6 +220,7 @@ class ThreadCore {
   Deferred** deferred_tail_ = &deferred_head_;
   std::uint64_t batch_ticks_ = 0;
   std::uint32_t inline_turns_ = 0;
+  std::uint32_t nested_ = 0;
   bool polling_ = false;
   bool armed_ = false;
   TimerHeap timers_;
@@ -201,14 +229,16 @@ class ThreadCore {
   bool pollers_changed_ = false;
   std::size_t sleepless_pollers_ = 0;
   UniqueFd timer_fd_;
-  std::uint64_t timer_fd_deadline_ = 0;
+  std::uint64_t timer_fd_deadline_ = 0;     // what it was set for; 0: nothing; 1: a period
+  std::uint64_t timer_fd_early_ticks_ = 0;  // until then it can't have expired, however much the clocks differ
   StopState root_stop_;
   TaskList tasks_;
   std::size_t references_ = 0;
+  std::size_t visitors_ = 0;
   std::uint64_t busy_ticks_ = 0;
   std::uint64_t idle_ticks_ = 0;
   std::uint64_t polls_ = 0;
-  std::vector<std::pair<const void*, std::shared_ptr<void>>> locals_;
+  std::deque<std::pair<const void*, std::shared_ptr<void>>> locals_;  // a deque: what `local` returned stays valid
 };
 
 }  // namespace spdkio::detail

@@ -60,7 +60,7 @@ class WhenAllRangeAwaiter final : GroupBase {
   auto await_resume() {
     rethrow_first_failure();
     if constexpr (!std::is_void_v<T>) {
-      std::vector<T> results;
+      std::vector<Stored<T>> results;
       results.reserve(slots_.size());
       for (auto& slot : slots_) results.push_back(slot.take());
       return results;
@@ -85,7 +85,8 @@ template <Awaitable... As>
   return detail::WhenAllAwaiter<AwaitResult<As>...>{detail::make_child(std::move(awaitables))...};
 }
 
-/// The same for a vector of awaitables; gives a vector of values in the same order, or nothing for void.
+/// The same for a vector of awaitables; gives a vector of values in the same order (std::reference_wrapper for
+/// references), or nothing for void.
 template <Awaitable A>
 [[nodiscard]] auto when_all(std::vector<A> awaitables) {
   using T = AwaitResult<A>;

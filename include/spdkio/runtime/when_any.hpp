@@ -28,7 +28,7 @@ class WhenAnyAwaiter final : GroupBase {
     std::apply([this](auto&... slot) { (slot.start(*this, stop()), ...); }, slots_);
     return end_of_starts();
   }
-  std::variant<NonVoid<Ts>...> await_resume() { return take_first(std::index_sequence_for<Ts...>{}); }
+  std::variant<Stored<Ts>...> await_resume() { return take_first(std::index_sequence_for<Ts...>{}); }
 
  private:
   template <std::size_t... I>
@@ -36,8 +36,8 @@ class WhenAnyAwaiter final : GroupBase {
     ((std::get<I>(slots_).child = std::move(children)), ...);
   }
   template <std::size_t... I>
-  std::variant<NonVoid<Ts>...> take_first(std::index_sequence<I...>) {
-    std::optional<std::variant<NonVoid<Ts>...>> result;
+  std::variant<Stored<Ts>...> take_first(std::index_sequence<I...>) {
+    std::optional<std::variant<Stored<Ts>...>> result;
     ((static_cast<Member*>(&std::get<I>(slots_)) == first()
           ? (void)result.emplace(std::in_place_index<I>, std::get<I>(slots_).take())
           : void()),
@@ -54,8 +54,8 @@ class WhenAnyAwaiter final : GroupBase {
 }  // namespace detail
 
 /// Starts every awaitable on the current Thread. When the first has ended the others are asked to stop and awaited to
-/// their real end; then gives a variant whose index says which was first, with its value (std::monostate for void), or
-/// throws that one's failure. What the others gave is dropped.
+/// their real end; then gives a variant whose index says which was first, with its value (std::monostate for void,
+/// std::reference_wrapper for references), or throws that one's failure. What the others gave is dropped.
 template <Awaitable... As>
   requires(sizeof...(As) > 0)
 [[nodiscard]] auto when_any(As... awaitables) {

@@ -27,6 +27,7 @@ class TimeoutAwaiter final : GroupBase, TimerNode {
   bool await_suspend(std::coroutine_handle<Promise> handle) {
     core_ = &ThreadCore::require_current("with_timeout");
     begin(promise_of(handle), handle, 1);
+    show(slot_.child.promise());
     fire = on_fire;
     if (limit_ <= limit_.zero()) {
       expired_ = true;

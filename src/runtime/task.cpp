@@ -1,0 +1,15 @@
+#include <spdkio/runtime/task.hpp>
+
+#include <spdkio/base/log.hpp>
+
+namespace spdkio::detail {
+
+void throw_nothing_to_await() {
+  throw Error(Misuse::already_closed, "this Task was moved from, or awaited before").with_operation("Task");
+}
+
+void log_task_destroyed_running() noexcept {
+  log::critical("a Task was destroyed while it runs: its frame is left alone");
+}
+
+}  // namespace spdkio::detail
