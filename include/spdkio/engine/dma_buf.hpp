@@ -22,8 +22,8 @@ struct DmaBufOptions {
 class DmaBuf {
  public:
   DmaBuf() noexcept = default;
-  /// Throws Error(not_enough_memory), Misuse::not_started without an Env, or Misuse::invalid_argument for a size of zero or
-  /// an alignment that is no power of two.
+  /// Throws Error(not_enough_memory), Misuse::not_started without an Env, or Misuse::invalid_argument for a size of
+  /// zero or an alignment that is no power of two.
   explicit DmaBuf(std::size_t size, const DmaBufOptions& options = {});
   DmaBuf(DmaBuf&& other) noexcept
       : service_(std::exchange(other.service_, nullptr)),

@@ -26,8 +26,8 @@ struct Capabilities {
   bool sleeps_when_idle = false;    ///< PollMode::adaptive and interrupt are honoured
   bool virtual_time = false;        ///< time passes only when nothing else is to be done
   bool needs_hugepages = false;
-  bool nvme = false;    ///< spdkio::nvme answers
-  bool nvmf = false;    ///< spdkio::nvmf answers
+  bool nvme = false;  ///< spdkio::nvme answers
+  bool nvmf = false;  ///< spdkio::nvmf answers
 };
 
 struct ReactorInfo {

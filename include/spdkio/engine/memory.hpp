@@ -27,12 +27,12 @@ struct MemoryChunk {
 };
 
 struct MemoryInfo {
-  bool hugepages = false;        ///< false: ordinary pages
-  std::size_t page_size = 0;     ///< bytes
-  std::size_t reserved = 0;      ///< bytes held from the system
-  std::size_t allocated = 0;     ///< bytes in allocations that are alive
-  std::size_t allocations = 0;   ///< how many
-  std::string description;       ///< one line for people, with the reason for a fall-back
+  bool hugepages = false;       ///< false: ordinary pages
+  std::size_t page_size = 0;    ///< bytes
+  std::size_t reserved = 0;     ///< bytes held from the system
+  std::size_t allocated = 0;    ///< bytes in allocations that are alive
+  std::size_t allocations = 0;  ///< how many
+  std::string description;      ///< one line for people, with the reason for a fall-back
 };
 
 constexpr int any_numa_node = -1;
@@ -50,8 +50,8 @@ class MemoryService {
   virtual Result<> register_region(void* memory, std::size_t size) = 0;
   virtual Result<> unregister_region(void* memory) = 0;
 
-  /// The device address of `memory`, for DMA by a PCIe device. An error when it is neither allocated nor registered here,
-  /// or when this process may not learn physical addresses.
+  /// The device address of `memory`, for DMA by a PCIe device. An error when it is neither allocated nor registered
+  /// here, or when this process may not learn physical addresses.
   virtual Result<IovaRange> translate(const void* memory, std::size_t size) const = 0;
 
   /// All chunks now, and a number that changes whenever they do. A chunk keeps its index until it goes away.

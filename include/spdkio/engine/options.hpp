@@ -29,15 +29,16 @@ struct EnvOptions {
   std::string core_mask;
   /// The core of the main reactor, one of `core_mask`; negative: the lowest.
   int main_core = -1;
-  /// Bytes of DMA memory to hold in reserve from the start; more is taken when needed, from hugepages as long as some are
-  /// free and then from ordinary memory. 0: only what is used.
+  /// Bytes of DMA memory to hold in reserve from the start; more is taken when needed, from hugepages as long as some
+  /// are free and then from ordinary memory. 0: only what is used.
   std::size_t mem_size = 0;
   /// DMA memory is made of shared memory files that bear this id, which other processes may open and map themselves;
   /// nothing is allocated in common. Negative: private memory.
   int shm_id = -1;
   /// Do not touch PCI devices.
   bool no_pci = false;
-  /// Ordinary memory even where hugepages are free. Without it hugepages are tried first and their lack is one log line.
+  /// Ordinary memory even where hugepages are free. Without it hugepages are tried first and their lack is one log
+  /// line.
   bool no_huge = false;
   PollMode poll_mode = PollMode::adaptive;
   /// How long an adaptive reactor polls on after its last work.
