@@ -92,35 +92,44 @@ void ChannelSlot::record_latency(Io& io) noexcept {
 }
 
 void ChannelSlot::park(Io& io) noexcept {
-  io.next = nullptr;
-  *parked_tail_ = &io;
-  parked_tail_ = &io.next;
+  if (&io == retried_) {  // the oldest stays the first
+    retried_ = nullptr;
+    refused_ = true;
+    io.next = parked_head_;
+    if (parked_head_ == nullptr) parked_tail_ = &io.next;
+    parked_head_ = &io;
+  } else {
+    io.next = nullptr;
+    *parked_tail_ = &io;
+    parked_tail_ = &io.next;
+  }
   attention_ = true;
   if (!retry_timer_.queued()) core_->add_timer(retry_timer_, retry_period);
 }
 
-/// Submits parked requests in order until one finds no room again.
-std::size_t ChannelSlot::submit_parked() noexcept {
-  Io* queue = std::exchange(parked_head_, nullptr);
-  parked_tail_ = &parked_head_;
-  std::size_t count = 0;
-  while (queue != nullptr) {
-    Io* next = queue->next;
-    if (parked_head_ == nullptr) {
-      channel_->submit(*queue);
-      ++count;
-    } else {
-      park(*queue);
-    }
-    queue = next;
+/// Submits parked requests in order until one finds no room again. What waits stays in the list meanwhile: a completion
+/// may abort it, or submit more, which goes behind.
+void ChannelSlot::submit_parked() noexcept {
+  if (retrying_) return;
+  retrying_ = true;
+  while (parked_head_ != nullptr) {
+    Io& io = *parked_head_;
+    parked_head_ = io.next;
+    if (parked_head_ == nullptr) parked_tail_ = &parked_head_;
+    retried_ = &io;
+    refused_ = false;
+    channel_->submit(io);
+    retried_ = nullptr;
+    if (refused_) break;
   }
+  retrying_ = false;
   if (parked_head_ == nullptr && retry_timer_.queued()) core_->cancel_timer(retry_timer_);
-  return count;
 }
 
 void ChannelSlot::finish_with_attention(Io& io, Io::OnComplete on_complete) noexcept {
   // The callback, or a parked request that ends at once, may close the last handle: hold the slot until the end.
   ++references_;
+  if (retried_ == &io) retried_ = nullptr;
   on_complete(io);
   if (parked_head_ != nullptr) {
     submit_parked();

@@ -35,8 +35,9 @@ DescState::~DescState() {
 
 void DescState::close() {
   if (closed()) {
-    throw Error(Misuse::already_closed, "the descriptor was closed before").with_operation("close").with_device(
-        device_->name());
+    throw Error(Misuse::already_closed, "the descriptor was closed before")
+        .with_operation("close")
+        .with_device(device_->name());
   }
   const auto* core = detail::ThreadCore::current();
   if (core == nullptr || core->mailbox() != home_) {

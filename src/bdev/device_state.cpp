@@ -2,6 +2,7 @@
 
 #include <spdkio/base/error.hpp>
 #include <spdkio/bdev/desc_state.hpp>
+#include <spdkio/runtime/sleep.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -61,14 +62,23 @@ ChannelSlot& DeviceState::acquire_slot() {
       holder.slot->add_reference();
       return *holder.slot;
     }
+    if (removed()) {
+      throw Error(std::errc::no_such_device, "the device was removed").with_operation("io_channel").with_device(name_);
+    }
+    ++slots_being_made_;
   }
-  // Only this Thread makes slots for itself, so that nobody else can have made one since.
-  if (removed()) {
-    throw Error(std::errc::no_such_device, "the device was removed").with_operation("io_channel").with_device(name_);
+  // Only this Thread makes slots for itself, so that nobody else can have made one since; `retire` waits for this one.
+  ChannelSlot* slot = nullptr;
+  try {
+    slot = new ChannelSlot(shared_from_this(), core);
+  } catch (...) {
+    const std::lock_guard lock(mutex_);
+    --slots_being_made_;
+    throw;
   }
-  auto* slot = new ChannelSlot(shared_from_this(), core);
   slot->add_reference();
   const std::lock_guard lock(mutex_);
+  --slots_being_made_;
   slots_.push_back({slot, core.mailbox()});
   return *slot;
 }
@@ -186,9 +196,7 @@ void DeviceState::claim(Claim type, std::string module, std::uint64_t shared_key
     return desc->access() == Access::read_write && (desc != &by || type == Claim::read_many_write_none);
   });
   if (claim_.type == Claim::none && others_write) {
-    throw Error(std::errc::operation_not_permitted, "is open for writing")
-        .with_operation("claim")
-        .with_device(name_);
+    throw Error(std::errc::operation_not_permitted, "is open for writing").with_operation("claim").with_device(name_);
   }
   claim_.type = type;
   claim_.modules.push_back(std::move(module));
@@ -229,14 +237,23 @@ void DeviceState::resize(BlockCount num_blocks) {
   notify({.type = BdevEventType::resize, .num_blocks = num_blocks, .media = {}});
 }
 
+bool DeviceState::slot_being_made() const {
+  const std::lock_guard lock(mutex_);
+  return slots_being_made_ != 0;
+}
+
 Task<> DeviceState::retire() {
-  removed_.store(true, std::memory_order_release);
+  {
+    const std::lock_guard lock(mutex_);  // from now on `acquire_slot` refuses
+    removed_.store(true, std::memory_order_release);
+  }
   notify({.type = BdevEventType::remove, .num_blocks = {}, .media = {}});
   auto retire_slot = [](ChannelSlot& slot) -> Task<> {
     slot.add_reference();
     co_await slot.retire();
     slot.drop_reference();
   };
+  while (slot_being_made()) co_await yield();
   co_await for_each_slot(retire_slot);
   co_await device_->shut_down();
   std::unique_ptr<Device> device;

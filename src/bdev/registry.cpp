@@ -45,7 +45,8 @@ constexpr std::chrono::milliseconds wait_period{5};
 }  // namespace
 
 Registry::~Registry() {
-  for (const auto& device : devices_) log::error("bdev '{}' was not unregistered before the engine stopped", device->name());
+  for (const auto& device : devices_)
+    log::error("bdev '{}' was not unregistered before the engine stopped", device->name());
 }
 
 std::shared_ptr<DeviceState> Registry::find_locked(std::string_view name) const {

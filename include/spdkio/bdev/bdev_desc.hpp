@@ -26,33 +26,33 @@ struct OpenOptions {
   std::chrono::nanoseconds wait{};
 };
 
-/// A descriptor: the right to use a device. Opened and closed on one Thread; its operations may be used on every Thread,
-/// each with an IoChannel of that Thread. Move-only. `close` it; a destructor that finds it open closes it and says so in
-/// the log.
+/// A descriptor: the right to use a device. Opened and closed on one Thread; its operations may be used on every
+/// Thread, each with an IoChannel of that Thread. Move-only. `close` it; a destructor that finds it open closes it and
+/// says so in the log.
 ///
 /// Every operation says in bytes or in blocks what it covers. Bytes must be whole blocks. Buffers must have exactly the
 /// length of the range (data and, on devices with interleaved metadata, metadata), and the alignment of
-/// `buffer_alignment()`. All of that is checked before anything is submitted: Misuse::out_of_range, misaligned, buffer_size,
-/// not_supported, read_only, wrong_thread, already_closed.
+/// `buffer_alignment()`. All of that is checked before anything is submitted: Misuse::out_of_range, misaligned,
+/// buffer_size, not_supported, read_only, wrong_thread, already_closed.
 class BdevDesc {
  public:
-  /// Opens by name or alias. Errors: ENODEV when there is none, EPERM when a claim forbids writing, Misuse::read_only for a
-  /// device that can't be written, timed_out after `options.wait`.
+  /// Opens by name or alias. Errors: ENODEV when there is none, EPERM when a claim forbids writing, Misuse::read_only
+  /// for a device that can't be written, timed_out after `options.wait`.
   static Task<BdevDesc> open(std::string_view name, Access access = Access::read_only, OpenOptions options = {});
 
   BdevDesc(BdevDesc&&) noexcept = default;
   BdevDesc& operator=(BdevDesc&& other) noexcept;
   ~BdevDesc();
-  /// On the Thread that opened it. Channels that are still open keep the device but can't be used through this descriptor
-  /// any more. Throws Misuse::already_closed the second time.
+  /// On the Thread that opened it. Channels that are still open keep the device but can't be used through this
+  /// descriptor any more. Throws Misuse::already_closed the second time.
   Task<> close();
 
   const std::string& name() const;
   Bdev bdev() const;
   Access access() const;
-  std::uint32_t block_size() const;    ///< bytes
+  std::uint32_t block_size() const;  ///< bytes
   BlockCount num_blocks() const;
-  ByteCount size() const;              ///< of the whole device
+  ByteCount size() const;  ///< of the whole device
   std::size_t buffer_alignment() const;
   /// Whether the device can do it at all.
   bool supports(bdev::IoType type) const;

@@ -15,9 +15,9 @@ class Channel {
   /// Nothing is in flight any more.
   virtual ~Channel() = default;
 
-  /// Takes the request, which the block layer has checked: supported, in range, buffers of the right length and alignment.
-  /// It ends with `io.complete`, now or later, exactly once. Lack of room is `IoStatus::no_memory()`: the request comes
-  /// again.
+  /// Takes the request, which the block layer has checked: supported, in range, buffers of the right length and
+  /// alignment. It ends with `io.complete`, now or later, exactly once. Lack of room is `IoStatus::no_memory()`: the
+  /// request comes again.
   virtual void submit(Io& io) noexcept = 0;
 
   /// The submitter would like `io`, which this channel has, to end early. If that can be done, complete it with

@@ -1,5 +1,5 @@
-// ChannelSlot: what the block layer keeps for one device on one Thread: the module's channel, counters, and requests that
-// wait for room. Every I/O passes here, inline.
+// ChannelSlot: what the block layer keeps for one device on one Thread: the module's channel, counters, and requests
+// that wait for room. Every I/O passes here, inline.
 #pragma once
 
 #include <spdkio/base/clock.hpp>
@@ -31,7 +31,8 @@ class ChannelSlot {
     io.status_ = IoStatus{};
     ++in_flight_;
     io.start_ticks_ = 0;
-    if (--until_timed_ == 0) [[unlikely]] start_timing(io);
+    if (--until_timed_ == 0) [[unlikely]]
+      start_timing(io);
     if (parked_head_ != nullptr) [[unlikely]] {
       park(io);  // behind those that came first
       return;
@@ -44,7 +45,8 @@ class ChannelSlot {
   /// Success when the request may be submitted; otherwise why not. `data_bytes` is the sum of its buffers.
   IoStatus check(const Io& io, std::uint64_t data_bytes) const noexcept {
     const auto index = static_cast<std::uint32_t>(io.type);
-    if ((supported_ >> index & 1) == 0) [[unlikely]] return IoStatus::misuse(Misuse::not_supported);
+    if ((supported_ >> index & 1) == 0) [[unlikely]]
+      return IoStatus::misuse(Misuse::not_supported);
     const std::uint64_t num_blocks = num_blocks_->load(std::memory_order_relaxed);
     if (io.blocks > num_blocks || io.lba > num_blocks - io.blocks) [[unlikely]] {
       return IoStatus::misuse(Misuse::out_of_range);
@@ -58,7 +60,8 @@ class ChannelSlot {
         address_bits |= reinterpret_cast<std::uintptr_t>(io.iov[i].data());
         if (i + 1 < io.iov_count) address_bits |= io.iov[i].size();
       }
-      if ((address_bits & alignment_mask_) != 0) [[unlikely]] return IoStatus::misuse(Misuse::misaligned);
+      if ((address_bits & alignment_mask_) != 0) [[unlikely]]
+        return IoStatus::misuse(Misuse::misaligned);
     }
     return IoStatus::success();
   }
@@ -89,7 +92,7 @@ class ChannelSlot {
   void start_timing(Io& io) noexcept;
   void record_latency(Io& io) noexcept;
   void park(Io& io) noexcept;
-  std::size_t submit_parked() noexcept;
+  void submit_parked() noexcept;
   void release() noexcept;
 
   void finish(Io& io, IoStatus status) noexcept {
@@ -100,8 +103,10 @@ class ChannelSlot {
     OpStats& stats = stats_[io.type];
     ++stats.operations;
     stats.bytes += io.blocks * block_size_;
-    if (!status.ok()) [[unlikely]] ++stats.errors;
-    if (io.start_ticks_ != 0) [[unlikely]] record_latency(io);
+    if (!status.ok()) [[unlikely]]
+      ++stats.errors;
+    if (io.start_ticks_ != 0) [[unlikely]]
+      record_latency(io);
     io.status_ = status;
     const Io::OnComplete on_complete = io.on_complete_;
     if (on_complete == nullptr) [[unlikely]] {
@@ -135,6 +140,9 @@ class ChannelSlot {
   bool idle_wanted_ = false;  ///< `retire` waits
   Io* parked_head_ = nullptr;
   Io** parked_tail_ = &parked_head_;
+  Io* retried_ = nullptr;  ///< the parked request that is just being submitted again, until it finds no room
+  bool retrying_ = false;
+  bool refused_ = false;  ///< it found none
   Stats stats_;
   // Rarely.
   std::uint32_t timing_period_ = timed_every;

@@ -30,10 +30,14 @@ class DescState : public std::enable_shared_from_this<DescState> {
 
   /// What forbids this operation through this descriptor and slot, or success. Inline: it is asked for every I/O.
   IoStatus check(const ChannelSlot* slot, IoType type) const noexcept {
-    if (slot == nullptr || closed()) [[unlikely]] return IoStatus::misuse(Misuse::already_closed);
-    if (&slot->device() != device_.get()) [[unlikely]] return IoStatus::misuse(Misuse::invalid_argument);
-    if (&slot->core() != detail::ThreadCore::current()) [[unlikely]] return IoStatus::misuse(Misuse::wrong_thread);
-    if (access_ == Access::read_only && modifies(type)) [[unlikely]] return IoStatus::misuse(Misuse::read_only);
+    if (slot == nullptr || closed()) [[unlikely]]
+      return IoStatus::misuse(Misuse::already_closed);
+    if (&slot->device() != device_.get()) [[unlikely]]
+      return IoStatus::misuse(Misuse::invalid_argument);
+    if (&slot->core() != detail::ThreadCore::current()) [[unlikely]]
+      return IoStatus::misuse(Misuse::wrong_thread);
+    if (access_ == Access::read_only && modifies(type)) [[unlikely]]
+      return IoStatus::misuse(Misuse::read_only);
     return IoStatus::success();
   }
 

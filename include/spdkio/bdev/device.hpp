@@ -27,22 +27,22 @@ struct Geometry {
   bool metadata_interleaved = false;
   DifType dif_type = DifType::none;
   bool dif_at_start_of_metadata = false;
-  std::size_t buffer_alignment = 1;            ///< bytes, a power of two, that data buffers must be aligned to
-  std::uint32_t physical_block_size = 0;       ///< bytes; 0: the block size
-  std::uint32_t optimal_io_boundary = 0;       ///< blocks; 0: none
-  std::uint32_t max_transfer_blocks = 0;       ///< longest single operation; 0: no limit
-  std::uint32_t write_unit_blocks = 1;         ///< writes are multiples of it
-  bool volatile_write_cache = false;           ///< flush is needed for durability
+  std::size_t buffer_alignment = 1;       ///< bytes, a power of two, that data buffers must be aligned to
+  std::uint32_t physical_block_size = 0;  ///< bytes; 0: the block size
+  std::uint32_t optimal_io_boundary = 0;  ///< blocks; 0: none
+  std::uint32_t max_transfer_blocks = 0;  ///< longest single operation; 0: no limit
+  std::uint32_t write_unit_blocks = 1;    ///< writes are multiples of it
+  bool volatile_write_cache = false;      ///< flush is needed for durability
   bool rotational = false;
   bool read_only = false;
-  std::uint64_t zone_size_blocks = 0;          ///< 0: not zoned
+  std::uint64_t zone_size_blocks = 0;  ///< 0: not zoned
   std::uint32_t max_open_zones = 0;
   std::uint32_t max_active_zones = 0;
   int numa_node = -1;
 };
 
-/// Base of all devices; a module derives from it and hands it to `Service::register_device`, which from then on owns it.
-/// `supports`, `geometry` and the strings may be read from any OS thread and must not change while registered.
+/// Base of all devices; a module derives from it and hands it to `Service::register_device`, which from then on owns
+/// it. `supports`, `geometry` and the strings may be read from any OS thread and must not change while registered.
 class Device {
  public:
   Device(std::string name, std::string product_name, Geometry geometry);
@@ -65,7 +65,8 @@ class Device {
 
   /// `driver_specific` of `bdev_get_bdevs`: an object, as SPDK shows it for this kind of device.
   virtual nlohmann::ordered_json driver_specific() const;
-  /// The RPC call that makes this device again: `{"method": ..., "params": {...}}`; null if it is made by another's call.
+  /// The RPC call that makes this device again: `{"method": ..., "params": {...}}`; null if it is made by another's
+  /// call.
   virtual nlohmann::ordered_json config() const;
 
  protected:

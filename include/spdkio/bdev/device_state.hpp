@@ -1,5 +1,5 @@
-// DeviceState: a registered device with everything the block layer knows about it. Shared by descriptors and channels, and
-// outlives the module's Device, so that using a removed device is an answer and not a crash.
+// DeviceState: a registered device with everything the block layer knows about it. Shared by descriptors and channels,
+// and outlives the module's Device, so that using a removed device is an answer and not a crash.
 #pragma once
 
 #include <spdkio/bdev/channel_slot.hpp>
@@ -111,6 +111,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
     std::shared_ptr<detail::Mailbox> mailbox;
   };
   std::vector<Holder> holders() const;
+  bool slot_being_made() const;
   template <class F>
   Task<> for_each_slot(F fn);
 
@@ -130,6 +131,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   mutable std::mutex mutex_;
   std::unique_ptr<Device> device_;
   std::vector<Holder> slots_;
+  std::size_t slots_being_made_ = 0;
   std::vector<DescState*> descriptors_;
   Stats closed_stats_;
   ClaimInfo claim_;

@@ -1,5 +1,5 @@
-// Io: one request on its way through the block layer. It lives in the frame of whoever waits for it, or in a module that
-// sends requests on; it is the queue node of every module that holds it, so that nothing is allocated on the way.
+// Io: one request on its way through the block layer. It lives in the frame of whoever waits for it, or in a module
+// that sends requests on; it is the queue node of every module that holds it, so that nothing is allocated on the way.
 #pragma once
 
 #include <spdkio/base/units.hpp>
@@ -58,7 +58,15 @@ enum class ZoneAction : std::uint8_t { close = 1, finish = 2, open = 3, reset = 
 
 /// Zone state and size as a zone report gives them; states as in the Zoned Namespace Command Set.
 struct ZoneInfo {
-  enum class State : std::uint8_t { empty = 1, implicitly_open, explicitly_open, closed, read_only = 0xD, full, offline };
+  enum class State : std::uint8_t {
+    empty = 1,
+    implicitly_open,
+    explicitly_open,
+    closed,
+    read_only = 0xD,
+    full,
+    offline
+  };
   LbaRange zone;
   BlockCount capacity;
   Lba write_pointer;
@@ -83,19 +91,19 @@ class Io {
 
   // ---- what is asked; set before the submit and left alone by modules
   IoType type = IoType::read;
-  bool fua = false;               ///< write: durable when it completes
-  ZoneAction zone_action{};       ///< zone_management
+  bool fua = false;          ///< write: durable when it completes
+  ZoneAction zone_action{};  ///< zone_management
   std::uint32_t iov_count = 0;
-  const DmaSpan* iov = nullptr;   ///< data, `iov_count` pieces; the sum of their sizes is `blocks` blocks
-  std::uint64_t lba = 0;          ///< first block; for copy the destination
+  const DmaSpan* iov = nullptr;  ///< data, `iov_count` pieces; the sum of their sizes is `blocks` blocks
+  std::uint64_t lba = 0;         ///< first block; for copy the destination
   std::uint64_t blocks = 0;
-  DmaSpan metadata;               ///< separate metadata, or empty
+  DmaSpan metadata;  ///< separate metadata, or empty
   union {
-    std::uint64_t source_lba = 0;     ///< copy; the widest member: it stands for all when a request is sent on
-    const DmaSpan* write_iov;         ///< compare_and_write: what to write, same length as `iov`
-    const NvmeCommand* command;       ///< passthru
-    ZoneInfo* zones;                  ///< zone_report: room for `zone_count` entries
-    Io* target;                       ///< abort
+    std::uint64_t source_lba = 0;  ///< copy; the widest member: it stands for all when a request is sent on
+    const DmaSpan* write_iov;      ///< compare_and_write: what to write, same length as `iov`
+    const NvmeCommand* command;    ///< passthru
+    ZoneInfo* zones;               ///< zone_report: room for `zone_count` entries
+    Io* target;                    ///< abort
   };
   std::uint32_t write_iov_count = 0;  ///< compare_and_write
   std::uint32_t zone_count = 0;       ///< zone_report

@@ -8,9 +8,9 @@
 
 namespace spdkio {
 
-/// Obtained from a descriptor on the Thread that will use it; all channels of one Thread to one device share the module's
-/// channel. Move-only. It must outlive the operations that use it; destroying it on another OS thread sends it home. The
-/// Thread can't end while it is open.
+/// Obtained from a descriptor on the Thread that will use it; all channels of one Thread to one device share the
+/// module's channel. Move-only. It must outlive the operations that use it; destroying it on another OS thread sends it
+/// home. The Thread can't end while it is open.
 class IoChannel {
  public:
   IoChannel() noexcept = default;

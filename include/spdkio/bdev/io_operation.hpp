@@ -33,7 +33,8 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   IoOperationBase(const IoOperationBase& other) noexcept;
   IoOperationBase& operator=(const IoOperationBase&) = delete;
   ~IoOperationBase() {
-    if (state_ == State::in_flight) [[unlikely]] destroyed_in_flight();
+    if (state_ == State::in_flight) [[unlikely]]
+      destroyed_in_flight();
   }
 
   bool await_ready() const noexcept { return false; }
@@ -105,9 +106,12 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
       iov = &single_;
       iov_count = 1;
     }
-    if (early_.ok()) [[likely]] early_ = desc_->check(target_, type);
-    if (early_.ok()) [[likely]] early_ = target_->check(*this, data_bytes_);
-    if (!early_.ok()) [[unlikely]] return false;
+    if (early_.ok()) [[likely]]
+      early_ = desc_->check(target_, type);
+    if (early_.ok()) [[likely]]
+      early_ = target_->check(*this, data_bytes_);
+    if (!early_.ok()) [[unlikely]]
+      return false;
     detail::StopState* stop = promise != nullptr ? promise->stop_state() : nullptr;
     if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
       early_ = IoStatus::cancelled(Outcome::never_submitted);
@@ -155,22 +159,25 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
 
 }  // namespace bdev
 
-/// What the functions of BdevDesc return: `co_await` it on the channel's Thread, once. It is checked and submitted when it
-/// is awaited, ends when the device has answered, and gives its result or throws Error; with `as_result`, without a throw.
+/// What the functions of BdevDesc return: `co_await` it on the channel's Thread, once. It is checked and submitted when
+/// it is awaited, ends when the device has answered, and gives its result or throws Error; with `as_result`, without a
+/// throw.
 ///
-/// A stop request before the submission ends it with operation_canceled, Outcome::never_submitted. Afterwards the device is
-/// asked to abort and the real end is awaited: Outcome::aborted if it did, the normal result if it did not.
+/// A stop request before the submission ends it with operation_canceled, Outcome::never_submitted. Afterwards the
+/// device is asked to abort and the real end is awaited: Outcome::aborted if it did, the normal result if it did not.
 /// Descriptor, channel and buffers must stay until it has ended.
 template <class T>
 class [[nodiscard("an operation does nothing until it is awaited")]] IoOperation : public bdev::IoOperationBase {
  public:
   T await_resume() {
-    if (!succeeded()) [[unlikely]] throw error();
+    if (!succeeded()) [[unlikely]]
+      throw error();
     return value();
   }
   /// For `as_result`.
   Result<T> resume_result() {
-    if (!succeeded()) [[unlikely]] return std::unexpected(error());
+    if (!succeeded()) [[unlikely]]
+      return std::unexpected(error());
     if constexpr (std::is_void_v<T>) {
       return {};
     } else {

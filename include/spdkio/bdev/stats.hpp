@@ -31,10 +31,10 @@ struct OpStats {
   }
   /// Mean latency times the number of operations: what SPDK's `*_latency_ticks` mean.
   std::uint64_t estimated_total_ticks() const noexcept {
-    return timed_operations == 0 ? 0
-                                 : static_cast<std::uint64_t>(static_cast<double>(latency_ticks) /
-                                                              static_cast<double>(timed_operations) *
-                                                              static_cast<double>(operations));
+    return timed_operations == 0
+               ? 0
+               : static_cast<std::uint64_t>(static_cast<double>(latency_ticks) / static_cast<double>(timed_operations) *
+                                            static_cast<double>(operations));
   }
 };
 

@@ -31,9 +31,9 @@ struct DelayOptions {
 };
 
 /// Reads count as reads, everything that transfers or changes data as writes; flush, reset and the rest pass undelayed.
-/// Which requests are slow does not depend on chance: every hundredth of each kind and Thread. A request that waits can be
-/// aborted: it has then been executed by the base. Errors: ENODEV, EPERM, EEXIST, Misuse::invalid_argument when a p99 is
-/// below its average.
+/// Which requests are slow does not depend on chance: every hundredth of each kind and Thread. A request that waits can
+/// be aborted: it has then been executed by the base. Errors: ENODEV, EPERM, EEXIST, Misuse::invalid_argument when a
+/// p99 is below its average.
 Task<Bdev> create_delay(const DelayOptions& options);
 Task<> delete_delay(std::string_view name);
 /// For requests that are answered from now on. ENODEV, Misuse::invalid_argument as above.

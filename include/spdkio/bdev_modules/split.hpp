@@ -21,8 +21,8 @@ struct SplitOptions {
   std::uint64_t size_mib = 0;  ///< of each part; 0: the base divided evenly
 };
 
-/// Registers `<base>p0`, `<base>p1`, ... and claims the base. Errors: ENODEV, EPERM, EEXIST, Misuse::invalid_argument when
-/// the parts do not fit.
+/// Registers `<base>p0`, `<base>p1`, ... and claims the base. Errors: ENODEV, EPERM, EEXIST, Misuse::invalid_argument
+/// when the parts do not fit.
 Task<std::vector<Bdev>> create_split(const SplitOptions& options);
 /// Removes the parts of `base`; ENODEV when it is not split.
 Task<> delete_split(std::string_view base);

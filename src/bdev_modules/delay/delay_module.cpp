@@ -175,10 +175,9 @@ struct CreateParams {
   void fields(rpc::Params& params) {
     params.required("name", &name, "Name of the new bdev");
     params.required("base_bdev_name", &base_bdev_name, "Name of the bdev below");
-    for (auto [field, value] : {std::pair{"avg_read_latency", &avg_read_latency},
-                                std::pair{"p99_read_latency", &p99_read_latency},
-                                std::pair{"avg_write_latency", &avg_write_latency},
-                                std::pair{"p99_write_latency", &p99_write_latency}}) {
+    for (auto [field, value] :
+         {std::pair{"avg_read_latency", &avg_read_latency}, std::pair{"p99_read_latency", &p99_read_latency},
+          std::pair{"avg_write_latency", &avg_write_latency}, std::pair{"p99_write_latency", &p99_write_latency}}) {
       params.required(field, value, "Microseconds to add");
       params.check(*value <= max_latency, field, "must be at most a day");
     }

@@ -48,9 +48,7 @@ void ErrorChannel::submit(Io& io) noexcept {
   switch (rule->action) {
     case ErrorAction::fail: io.complete(rule->status); return;
     case ErrorAction::no_memory: io.complete(IoStatus::no_memory()); return;
-    case ErrorAction::pending:
-      io.next = std::exchange(pending_, &io);
-      return;
+    case ErrorAction::pending: io.next = std::exchange(pending_, &io); return;
     case ErrorAction::corrupt_data:
       corruption = {.child = nullptr,
                     .offset = rule->corrupt_offset,
@@ -129,8 +127,8 @@ Task<> ErrorDevice::end_pending_of(Opened opened) {
   co_await resume_on(opened.thread);
   {
     const std::lock_guard lock(mutex_);
-    const bool still_open = std::ranges::any_of(
-        channels_, [&](const Opened& candidate) { return candidate.channel == opened.channel; });
+    const bool still_open =
+        std::ranges::any_of(channels_, [&](const Opened& candidate) { return candidate.channel == opened.channel; });
     if (!still_open) co_return;
   }
   // Channels are closed on this Thread alone, so that it stays.

@@ -203,6 +203,11 @@ std::uint64_t BackingFile::current_size() const {
   throw Error::from_errno(failure, fmt::format("cannot find the size of '{}'", filename_)).with_device(device_name_);
 }
 
+bool BackingFile::vanished() const noexcept {
+  std::uint64_t bytes = 0;
+  return kind_ == FileKind::block_device && (::ioctl(fd(), BLKGETSIZE64, &bytes) != 0 || bytes == 0);
+}
+
 void BackingFile::zero_method_failed(ZeroMethod failed) noexcept {
   auto next = failed == ZeroMethod::zero_range ? ZeroMethod::punch_hole : ZeroMethod::write;
   if (next == ZeroMethod::punch_hole && !can_unmap_) next = ZeroMethod::write;

@@ -41,6 +41,12 @@ class BackingFile {
   /// Bytes now. Throws Error naming the file. Blocks.
   std::uint64_t current_size() const;
 
+  /// True for a block device that the system has taken away, which shows as size zero for as long as it is open. Any
+  /// thread; does not block.
+  bool vanished() const noexcept;
+  /// True the first time.
+  bool start_removal() noexcept { return !removal_started_.exchange(true, std::memory_order_relaxed); }
+
   ZeroMethod zero_method() const noexcept { return zero_method_.load(std::memory_order_relaxed); }
   /// `failed` is not supported here: the next method is used from now on.
   void zero_method_failed(ZeroMethod failed) noexcept;
@@ -69,6 +75,7 @@ class BackingFile {
   std::uint64_t size_at_open_ = 0;
   std::atomic<ZeroMethod> zero_method_{ZeroMethod::zero_range};
   std::atomic<std::uint64_t> failures_{0};
+  std::atomic<bool> removal_started_{false};
 };
 
 }  // namespace spdkio::bdev::file

@@ -122,6 +122,28 @@ TEST_P(BlockDeviceTest, OneThatGrows) {
   EXPECT_EQ(bdev->size().value, 4u << 20);
 }
 
+TEST_P(BlockDeviceTest, OneThatIsTakenAway) {
+  const std::string file = make_file("disk", 1 << 20);
+  const LoopDevice loop(file);
+  if (!loop) GTEST_SKIP() << "needs loop devices and the right to use them";
+  with_device(options(loop.name()), [&](BdevDesc& desc, IoChannel& channel) -> Task<> {
+    DmaBuf data{64 << 10};
+    co_await desc.read(channel, data, ByteOffset{0});
+    // What is left of a disk that was unplugged: a device without size.
+    EXPECT_EQ(::truncate(file.c_str(), 0), 0);
+    EXPECT_EQ(::ioctl(loop.fd(), LOOP_SET_CAPACITY), 0);
+    auto result = co_await as_result(desc.read(channel, data, ByteOffset{0}));
+    EXPECT_FALSE(result);
+    if (!result) {
+      EXPECT_EQ(result.error().code(), std::errc::no_such_device) << result.error().what();
+    }
+    const auto event = co_await desc.next_event();
+    EXPECT_TRUE(event && event->type == BdevEventType::remove);
+  });
+  EXPECT_FALSE(Bdev::find("File0"));
+  EXPECT_THAT(log_text(), HasSubstr(loop.name()));
+}
+
 TEST_P(BlockDeviceTest, OneWithoutMediumIsRefused) {
   // A loop device that nothing is attached to has size zero.
   const UniqueFd control(::open("/dev/loop-control", O_RDWR | O_CLOEXEC));

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "bdev_modules/file/transfer_cursor.hpp"
+#include "bdev_modules/file/vanished_device.hpp"
 
 namespace spdkio::bdev::file {
 namespace {
@@ -40,7 +41,7 @@ int errno_of(F&& call) {
 
 IoStatus failed(BackingFile& file, const Io& io, std::uint64_t offset, int errno_value) {
   file.report_failure(to_string(io.type), offset, errno_value);
-  return IoStatus::system(errno_value);
+  return failure_status(file, errno_value);
 }
 
 ssize_t write_through(int fd, const iovec* iov, int count, off_t offset) {
@@ -68,7 +69,7 @@ IoStatus transfer(BackingFile& file, const Io& io) {
     // A direct transfer that stopped between two blocks has met the end of the file; the next one is refused.
     if (moved <= 0) {
       file.report_end_of_file(cursor.offset());
-      return IoStatus::system(EIO);
+      return failure_status(file, EIO);
     }
     cursor.advance(static_cast<std::uint64_t>(moved));
   }

@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <fstream>
+#include <thread>
 
 #include "bdev_modules/file/file_test_fixture.hpp"
 #include "bdev_modules/file/worker_pool.hpp"
@@ -17,7 +18,10 @@ namespace {
 using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 
-class FileLifecycleTest : public FileTest {};
+class FileLifecycleTest : public FileTest {
+ protected:
+  std::string path_of_disk_;
+};
 SPDKIO_FILE_TESTS(FileLifecycleTest);
 
 int helper_threads() {
@@ -209,6 +213,55 @@ TEST_P(FileLifecycleTest, SizesThatChange) {
   EXPECT_EQ(block_on(rescan_file("File0")), BlockCount{0});
   EXPECT_FALSE(Bdev::find("File0").has_value());
   EXPECT_EQ(failure_of(rescan_file("File0")).code(), std::errc::no_such_device);
+}
+
+TEST_P(FileLifecycleTest, AThreadThatMovesToAnotherOsThread) {
+  // Nobody should; the kernel then refuses the ring, and every request must still end.
+  block_on(create_file(options(path_of_disk_ = make_file("disk", 1 << 20))));
+  auto core = std::make_shared<detail::ThreadCore>("mover", CpuSet{});
+  const ThreadHandle mover{core->mailbox()};
+  std::optional<BdevDesc> desc;
+  IoChannel channel;
+  DmaBuf data{8 * 4096};
+  const auto drive = [&](auto& task) {
+    while (!task.done()) core->poll();
+    task.wait();
+  };
+  auto open = [&]() -> Task<> {
+    auto opening = BdevDesc::open("File0");
+    desc.emplace(co_await std::move(opening));
+    channel = desc->io_channel();
+    co_await desc->read(channel, data.subspan(0, 4096), ByteOffset{0});
+  };
+  int good = 0;
+  int refused = 0;
+  auto read_one = [&](std::uint64_t i) -> Task<> {
+    auto result = co_await as_result(desc->read(channel, data.subspan(i * 4096, 4096), ByteOffset{i * 4096}));
+    ++(result ? good : refused);
+  };
+  auto read_and_close = [&]() -> Task<> {
+    Scope scope;
+    for (std::uint64_t i = 0; i < 8; ++i) scope.spawn(read_one(i));
+    co_await scope.join();
+    channel.close();
+    auto closing = desc->close();
+    co_await std::move(closing);
+  };
+  std::thread([&] {
+    auto task = mover.spawn(open());
+    drive(task);
+  }).join();
+  std::thread([&] {
+    auto task = mover.spawn(read_and_close());
+    drive(task);
+    core->finish();
+  }).join();
+  EXPECT_EQ(good + refused, 8);
+  if (GetParam() == FileBackend::threads) {
+    EXPECT_EQ(good, 8);
+  } else if (refused > 0) {
+    EXPECT_THAT(log_text(), HasSubstr("takes no more file I/O"));
+  }
 }
 
 TEST_P(FileLifecycleTest, NamesAreTakenOnce) {

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "bdev_modules/file/blocking_io.hpp"
+#include "bdev_modules/file/vanished_device.hpp"
 
 namespace spdkio::bdev::file {
 
@@ -55,6 +56,8 @@ void HelperRequests::on_helper(WorkerJob& job) noexcept {
 void HelperRequests::Done::run() noexcept {
   Request& request = io->context<Request>();
   request.requests->in_flight_->ended(request);
+  if (!request.status.ok()) [[unlikely]]
+    remove_if_vanished(request.requests->file_, request.status);
   io->complete(request.status);
 }
 

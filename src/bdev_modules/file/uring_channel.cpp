@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "bdev_modules/file/reset_request.hpp"
+#include "bdev_modules/file/vanished_device.hpp"
 
 namespace spdkio::bdev::file {
 namespace {
@@ -131,7 +132,7 @@ void UringChannel::moved(Io& io, std::uint32_t bytes) noexcept {
   // Nothing more, or a direct transfer that stopped inside a block: the file ends there.
   if (bytes == 0 || request.cursor.offset() % file_->alignment() != 0) {
     file_->report_end_of_file(request.cursor.offset());
-    return end(io, IoStatus::system(EIO));
+    return end(io, failure_status(*file_, EIO));
   }
   request.stage = Stage::waiting;
   request.attempts = 0;
@@ -156,7 +157,7 @@ void UringChannel::failed(Io& io, int errno_value) noexcept {
   }
   if (errno_value == ENOMEM && untouched(io)) return end(io, IoStatus::no_memory());
   file_->report_failure(to_string(io.type), request.cursor.offset(), errno_value);
-  end(io, IoStatus::system(errno_value));
+  end(io, failure_status(*file_, errno_value));
 }
 
 void UringChannel::cancelled(Io& io, Outcome if_untouched) noexcept {
@@ -175,6 +176,8 @@ void UringChannel::refused(Io& io, int errno_value) noexcept {
 
 void UringChannel::end(Io& io, IoStatus status) noexcept {
   in_flight_->ended(head_of(io));
+  if (!status.ok()) [[unlikely]]
+    remove_if_vanished(file_, status);
   io.complete(status);  // may destroy this
 }
 

@@ -42,7 +42,8 @@ Geometry geometry_of(const MallocOptions& options) {
     refuse_option(name, "dif_type", "needs md_size of at least 8");
   }
   const std::uint32_t block_size = options.block_size + (options.metadata_interleaved ? options.metadata_size : 0);
-  if (options.num_blocks > SIZE_MAX / 2 / block_size) refuse_option(name, "num_blocks", "is more than can be addressed");
+  if (options.num_blocks > SIZE_MAX / 2 / block_size)
+    refuse_option(name, "num_blocks", "is more than can be addressed");
   return {.block_size = block_size,
           .num_blocks = options.num_blocks,
           .metadata_size = options.metadata_size,
@@ -141,8 +142,8 @@ IoStatus MallocDevice::compare(const Io& io) noexcept {
     if (std::memcmp(stored, span.data(), span.size()) != 0) return IoStatus::nvme(nvme_sc::compare_failure);
     stored += span.size();
   }
-  if (!io.metadata.empty() && std::memcmp(metadata_.data() + io.lba * geometry().metadata_size, io.metadata.data(),
-                                          io.metadata.size()) != 0) {
+  if (!io.metadata.empty() &&
+      std::memcmp(metadata_.data() + io.lba * geometry().metadata_size, io.metadata.data(), io.metadata.size()) != 0) {
     return IoStatus::nvme(nvme_sc::compare_failure);
   }
   return IoStatus::success();
@@ -224,10 +225,11 @@ IoStatus MallocDevice::verify_incoming(const Io& io, DmaSpans from) const noexce
       block_bytes = std::span{gathered}.first(block_size);
     }
     const auto data = geometry().metadata_interleaved ? block_bytes.first(block_size - metadata_size) : block_bytes;
-    const auto metadata = geometry().metadata_interleaved
-                              ? block_bytes.last(metadata_size)
-                              : std::span<const std::byte>{io.metadata.bytes()}.subspan(i * metadata_size, metadata_size);
-    const NvmeStatus status = verify_dif(geometry().dif_type, geometry().dif_at_start_of_metadata, data, metadata, io.lba + i);
+    const auto metadata = geometry().metadata_interleaved ? block_bytes.last(metadata_size)
+                                                          : std::span<const std::byte>{io.metadata.bytes()}.subspan(
+                                                                i * metadata_size, metadata_size);
+    const NvmeStatus status =
+        verify_dif(geometry().dif_type, geometry().dif_at_start_of_metadata, data, metadata, io.lba + i);
     if (!status.ok()) return IoStatus::nvme(status);
   }
   return IoStatus::success();

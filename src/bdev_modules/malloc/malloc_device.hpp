@@ -35,7 +35,7 @@ class MallocDevice final : public Device {
   std::span<std::byte> metadata_of(std::uint64_t lba) const noexcept;
 
   LazyMemory data_;
-  LazyMemory metadata_;    ///< when it is separate
+  LazyMemory metadata_;       ///< when it is separate
   std::mutex compare_mutex_;  ///< makes compare_and_write one step among Threads
 };
 

@@ -25,8 +25,7 @@ class PassthruDevice final : public StackedDevice {
   }
   nlohmann::ordered_json config() const override {
     return {{"method", "bdev_passthru_create"},
-            {"params",
-             {{"base_bdev_name", base().device().name()}, {"name", name()}, {"uuid", uuid().to_string()}}}};
+            {"params", {{"base_bdev_name", base().device().name()}, {"name", name()}, {"uuid", uuid().to_string()}}}};
   }
 };
 

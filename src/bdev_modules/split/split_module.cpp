@@ -29,8 +29,8 @@ class SplitChannel final : public StackedChannel {
  private:
   void child_done(StackedChild& child) noexcept override {
     // What the base answers with a block number counts from the start of the base.
-    const bool block_number = child.type == IoType::zone_append || child.type == IoType::seek_data ||
-                              child.type == IoType::seek_hole;
+    const bool block_number =
+        child.type == IoType::zone_append || child.type == IoType::seek_data || child.type == IoType::seek_hole;
     if (block_number && child.result != UINT64_MAX) {
       const std::uint64_t end = offset_blocks_ + child.parent->slot().device().num_blocks().value;
       child.result = child.result < end ? child.result - offset_blocks_ : UINT64_MAX;
@@ -60,16 +60,14 @@ class SplitDevice final : public StackedDevice {
     return shared_base()->close();
   }
   nlohmann::ordered_json driver_specific() const override {
-    return {{"split",
-             {{"base_bdev", base().device().name()}, {"offset_blocks", index_ * layout_.blocks_per_part}}}};
+    return {{"split", {{"base_bdev", base().device().name()}, {"offset_blocks", index_ * layout_.blocks_per_part}}}};
   }
   nlohmann::ordered_json config() const override {
     if (index_ != 0) return nullptr;  // one call makes all parts
-    return {{"method", "bdev_split_create"},
-            {"params",
-             {{"base_bdev", base().device().name()},
-              {"split_count", layout_.count},
-              {"split_size_mb", layout_.size_mib}}}};
+    return {
+        {"method", "bdev_split_create"},
+        {"params",
+         {{"base_bdev", base().device().name()}, {"split_count", layout_.count}, {"split_size_mb", layout_.size_mib}}}};
   }
 
  private:

@@ -17,15 +17,15 @@ namespace spdkio::bdev {
 /// An open, claimed base.
 class StackedBase {
  public:
-  /// Opens `base` for writing unless it is read-only, and claims it for `module`. On the Thread where the device will also
-  /// be shut down. Throws ENODEV, or EPERM naming who holds it.
+  /// Opens `base` for writing unless it is read-only, and claims it for `module`. On the Thread where the device will
+  /// also be shut down. Throws ENODEV, or EPERM naming who holds it.
   static Task<std::shared_ptr<StackedBase>> open(std::string base, std::string module);
   explicit StackedBase(BdevDesc desc);
 
   const BdevDesc& desc() const noexcept { return desc_; }
   DeviceState& device() const noexcept { return desc_.state()->device(); }
-  /// Watches the base until it is closed: a removal unregisters every device in `dependents`, a change of size is told to
-  /// `on_resize`.
+  /// Watches the base until it is closed: a removal unregisters every device in `dependents`, a change of size is told
+  /// to `on_resize`.
   void watch(std::vector<std::string> dependents, bool follow_size);
   /// On any Thread; the second call does nothing.
   Task<> close();
