@@ -1,7 +1,10 @@
 
+#include "spdkio/bench/bench_command.hpp"
 #include "spdkio/cli/command.hpp"
 #include "spdkio/completion/completion_command.hpp"
+#include "spdkio/copy/copy_command.hpp"
 #include "spdkio/doctor/doctor_command.hpp"
+#include "spdkio/list/list_command.hpp"
 #include "spdkio/report/report_command.hpp"
 #include "spdkio/rpc/rpc_command.hpp"
 
@@ -9,10 +12,7 @@ namespace spdkio::tool {
 
 std::span<const AddCommand> all_commands() {
   static constexpr AddCommand commands[] = {
-      add_report_command,
-      add_rpc_command,
-      add_doctor_command,
-      add_completion_command,
+      add_bench_command, add_report_command, add_rpc_command, add_doctor_command, add_completion_command,
   };
   return commands;
 }

@@ -1,14 +1,12 @@
 
 #include "spdkio/rpc/rpc_command.hpp"
 
-#include "spdkio/cli/closest.hpp"
 #include "spdkio/cli/help_page.hpp"
 #include "spdkio/device/device_spec.hpp"
-#include "spdkio/rpc/rpc_client.hpp"
+#include "spdkio/rpc/rpc_call.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <memory>
@@ -19,22 +17,10 @@ namespace {
 struct RpcOptions {
   std::string method;
   std::vector<std::string> params;
-  std::string socket{RpcClient::default_socket};
+  std::string socket{default_rpc_socket};
   double timeout_s = 60;
   bool list_methods = false;
 };
-
-std::vector<std::string> method_names(RpcClient& client) {
-  const Json list = client.call("rpc_get_methods");
-  std::vector<std::string> names;
-  if (list.is_array()) {
-    for (const Json& name : list) {
-      if (name.is_string()) names.push_back(name.get<std::string>());
-    }
-  }
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 ExitCode run(const RpcOptions& options, Session& session) {
   if (options.method.empty() && !options.list_methods) {
@@ -42,20 +28,13 @@ ExitCode run(const RpcOptions& options, Session& session) {
   }
   if (!(options.timeout_s > 0) || options.timeout_s > 1e6) throw Failure::usage("--timeout is not a time");
   const Json params = params_from_words(options.params);
-  RpcClient client{options.socket, std::chrono::milliseconds{std::llround(options.timeout_s * 1000)}};
-  if (options.list_methods) {
-    for (const std::string& name : method_names(client)) {
-      if (name.find(options.method) != std::string::npos) session.out.line(printable(name));
-    }
+  auto client = connect_rpc(options.socket, std::chrono::milliseconds{std::llround(options.timeout_s * 1000)});
+  if (!options.list_methods) {
+    session.out.line(rpc::dump_json(call_rpc(client, options.method, params), 2));
     return ExitCode::success;
   }
-  try {
-    session.out.line(rpc::dump_json(client.call(options.method, params), 2));
-  } catch (const Failure& failure) {
-    if (std::string_view{failure.what()}.find("(code -32601)") == std::string_view::npos) throw;
-    const auto meant = closest(options.method, method_names(client));
-    throw Failure{failure.what(),
-                  meant ? fmt::format("did you mean {}?", *meant) : "'spdkio rpc --methods' lists what there is"};
+  for (const std::string& name : rpc_methods(client)) {
+    if (name.find(options.method) != std::string::npos) session.out.line(printable(name));
   }
   return ExitCode::success;
 }
@@ -90,7 +69,7 @@ Command add_rpc_command(CLI::App& root) {
   app->add_option("METHOD", options->method, "Method to call; with --methods, a part of the names to list")
       ->type_name("NAME");
   app->add_option("PARAMS", options->params, "Parameters: one JSON object, or key=value words")->type_name("PARAM");
-  app->add_option("-s,--socket", options->socket, "Unix socket of the server")
+  app->add_option("-s,--socket", options->socket, "Unix socket of the server, or 127.0.0.1:port")
       ->type_name("FILE")
       ->envname("SPDKIO_RPC_SOCKET")
       ->capture_default_str();
