@@ -1,0 +1,10 @@
+# Runs an example: it must end with 0 and print the expected line.
+execute_process(COMMAND "${PROGRAM}" OUTPUT_VARIABLE output ERROR_VARIABLE errors RESULT_VARIABLE result)
+message("${output}${errors}")
+if(NOT result STREQUAL "0")
+  message(FATAL_ERROR "${PROGRAM} ended with ${result}")
+endif()
+string(FIND "${output}" "${EXPECT}" found)
+if(found EQUAL -1)
+  message(FATAL_ERROR "expected the line: ${EXPECT}")
+endif()

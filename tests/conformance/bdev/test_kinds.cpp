@@ -1,0 +1,115 @@
+// The devices that every general behaviour is checked on.
+
+#include "conformance_fixture.hpp"
+
+namespace spdkio::conformance {
+namespace {
+
+Task<> malloc_named(std::string name, std::uint32_t block_size = 512, std::uint64_t num_blocks = device_blocks) {
+  const bdev::MallocOptions options{.name = name, .num_blocks = num_blocks, .block_size = block_size};
+  co_await bdev::create_malloc(options);
+}
+
+Task<std::string> malloc_512(std::string) {
+  co_await malloc_named("Disk");
+  co_return "Disk";
+}
+
+Task<std::string> malloc_4096(std::string) {
+  co_await malloc_named("Disk", 4096);
+  co_return "Disk";
+}
+
+Task<std::string> malloc_metadata(bool interleaved) {
+  const bdev::MallocOptions options{
+      .name = "Disk", .num_blocks = device_blocks, .metadata_size = 16, .metadata_interleaved = interleaved};
+  co_await bdev::create_malloc(options);
+  co_return "Disk";
+}
+Task<std::string> malloc_interleaved(std::string) { return malloc_metadata(true); }
+Task<std::string> malloc_separate(std::string) { return malloc_metadata(false); }
+
+Task<std::string> file_with(std::string folder, bdev::FileBackend backend) {
+  const std::string path = folder + "/disk";
+  std::ofstream(path).put('\0');
+  std::filesystem::resize_file(path, device_blocks * 4096);
+  const bdev::FileOptions options{.name = "Disk", .filename = path, .block_size = 4096, .backend = backend};
+  co_await bdev::create_file(options);
+  co_return "Disk";
+}
+Task<std::string> file_io_uring(std::string folder) {
+  return file_with(std::move(folder), bdev::FileBackend::io_uring);
+}
+Task<std::string> file_automatic(std::string folder) {
+  return file_with(std::move(folder), bdev::FileBackend::automatic);
+}
+
+Task<std::string> passthru(std::string) {
+  co_await malloc_named("Base");
+  const bdev::PassthruOptions options{.name = "Disk", .base = "Base"};
+  co_await bdev::create_passthru(options);
+  co_return "Disk";
+}
+
+/// The second part, so that an offset is added.
+Task<std::string> split(std::string) {
+  co_await malloc_named("Base", 512, 2 * device_blocks);
+  const bdev::SplitOptions options{.base = "Base", .count = 2};
+  co_await bdev::create_split(options);
+  co_return "Basep1";
+}
+
+Task<std::string> split_file(std::string folder) {
+  const std::string path = folder + "/disk";
+  std::ofstream(path).put('\0');
+  std::filesystem::resize_file(path, 2 * device_blocks * 512);
+  const bdev::FileOptions file{.name = "Base", .filename = path, .block_size = 512, .direct = bdev::DirectIo::off};
+  co_await bdev::create_file(file);
+  const bdev::SplitOptions options{.base = "Base", .count = 2};
+  co_await bdev::create_split(options);
+  co_return "Basep1";
+}
+
+Task<std::string> delay(std::string) {
+  co_await malloc_named("Base");
+  const bdev::DelayOptions options{.name = "Disk", .base = "Base", .latencies = {.average_read = 1us, .p99_read = 2us}};
+  co_await bdev::create_delay(options);
+  co_return "Disk";
+}
+
+Task<std::string> error(std::string) {
+  co_await malloc_named("Base");
+  const bdev::ErrorOptions options{.base = "Base"};
+  co_await bdev::create_error(options);
+  co_return "EE_Base";
+}
+
+Task<std::string> tower(std::string folder) {
+  co_await split(std::move(folder));
+  const bdev::ErrorOptions error{.base = "Basep1", .name = "Error"};
+  co_await bdev::create_error(error);
+  const bdev::DelayOptions delay{.name = "Delay", .base = "Error", .latencies = {}};
+  co_await bdev::create_delay(delay);
+  const bdev::PassthruOptions options{.name = "Disk", .base = "Delay"};
+  co_await bdev::create_passthru(options);
+  co_return "Disk";
+}
+
+}  // namespace
+
+std::vector<Kind> all_kinds() {
+  return {{"Malloc512", malloc_512},
+          {"Malloc4096", malloc_4096},
+          {"MallocInterleavedMetadata", malloc_interleaved},
+          {"MallocSeparateMetadata", malloc_separate},
+          {"FileIoUring", file_io_uring, false, true},
+          {"FileWithoutIoUring", file_automatic, true},
+          {"Passthru", passthru},
+          {"Split", split},
+          {"SplitOverFile", split_file},
+          {"Delay", delay},
+          {"Error", error},
+          {"Tower", tower}};
+}
+
+}  // namespace spdkio::conformance

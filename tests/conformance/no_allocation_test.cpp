@@ -1,0 +1,235 @@
+// Steady-state I/O allocates nothing on the heap. This program replaces the global allocation functions and counts; a
+// worker per queue slot reads, writes and uses scatter lists, on every module that has no need to allocate.
+
+#include <spdkio/spdkio.hpp>
+
+#include <spdkio/bdev/service.hpp>
+#include <spdkio/runtime/frame_cache.hpp>
+#include <spdkio/runtime/scope.hpp>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <new>
+#include <string>
+#include <vector>
+
+namespace {
+
+std::atomic<std::uint64_t> allocations{0};
+std::atomic<bool> counting{false};
+
+void note() noexcept {
+  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
+}
+
+}  // namespace
+
+// glibc's own entry points, under the names of the C functions: operator new ends here as well, and so does whatever a
+// C library does.
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+
+void* malloc(std::size_t bytes) noexcept {
+  note();
+  return __libc_malloc(bytes);
+}
+void* calloc(std::size_t count, std::size_t bytes) noexcept {
+  note();
+  return __libc_calloc(count, bytes);
+}
+void* realloc(void* memory, std::size_t bytes) noexcept {
+  note();
+  return __libc_realloc(memory, bytes);
+}
+void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
+  note();
+  return __libc_memalign(alignment, bytes);
+}
+int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
+  note();
+  *memory = __libc_memalign(alignment, bytes);
+  return *memory == nullptr ? ENOMEM : 0;
+}
+}
+
+namespace spdkio {
+namespace {
+
+using bdev::IoType;
+
+struct Subject {
+  const char* test_name;
+  Task<std::string> (*create)(std::string folder);
+  bool needs_io_uring = false;
+};
+void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.test_name; }
+
+constexpr std::uint64_t num_blocks = 4096;
+
+Task<> create_base() { co_await bdev::create_malloc({.name = "Base", .num_blocks = num_blocks, .block_size = 4096}); }
+
+Task<std::string> null_disk(std::string) {
+  co_await bdev::create_null({.name = "Disk", .num_blocks = num_blocks, .block_size = 4096});
+  co_return "Disk";
+}
+Task<std::string> malloc_disk(std::string) {
+  co_await create_base();
+  co_return "Base";
+}
+Task<std::string> file_disk(std::string folder) {
+  const std::string path = folder + "/disk";
+  std::ofstream(path).put('\0');
+  std::filesystem::resize_file(path, num_blocks * 4096);
+  const bdev::FileOptions options{
+      .name = "Disk", .filename = path, .block_size = 4096, .backend = bdev::FileBackend::io_uring};
+  co_await bdev::create_file(options);
+  co_return "Disk";
+}
+Task<std::string> passthru_disk(std::string) {
+  co_await create_base();
+  co_await bdev::create_passthru({.name = "Disk", .base = "Base"});
+  co_return "Disk";
+}
+Task<std::string> split_disk(std::string) {
+  co_await create_base();
+  co_await bdev::create_split({.base = "Base", .count = 2});
+  co_return "Basep1";
+}
+Task<std::string> error_disk(std::string) {
+  co_await create_base();
+  co_await bdev::create_error({.base = "Base"});
+  co_return "EE_Base";
+}
+Task<std::string> delay_disk(std::string) {
+  using namespace std::chrono_literals;
+  co_await create_base();
+  co_await bdev::create_delay(
+      {.name = "Disk",
+       .base = "Base",
+       .latencies = {.average_read = 1us, .p99_read = 2us, .average_write = 1us, .p99_write = 2us}});
+  co_return "Disk";
+}
+
+/// Passes of one worker: each is a read, a write, and both with a scatter list of three pieces.
+Task<> work(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, std::uint64_t first, int rounds) {
+  const std::array<DmaSpan, 3> pieces{buffer.subspan(0, 4096), buffer.subspan(8192, 4096), buffer.subspan(4096, 4096)};
+  for (int i = 0; i < rounds; ++i) {
+    const std::uint64_t lba = first + static_cast<std::uint64_t>(i % 8);
+    co_await desc.write(channel, buffer.first(4096), LbaRange{Lba{lba}, BlockCount{1}});
+    co_await desc.read(channel, buffer.first(4096), ByteOffset{lba * 4096});
+    co_await desc.write(channel, pieces, LbaRange{Lba{lba}, BlockCount{3}});
+    co_await desc.read(channel, pieces, LbaRange{Lba{lba}, BlockCount{3}});
+  }
+}
+
+Task<> one_step(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer) {
+  co_await desc.read(channel, buffer.first(4096), ByteOffset{0});
+}
+
+/// The same through a Task per operation: frames come from the cache.
+Task<> work_with_tasks(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, int rounds) {
+  for (int i = 0; i < rounds; ++i) co_await one_step(desc, channel, buffer);
+}
+
+class NoAllocationTest : public ::testing::TestWithParam<Subject> {};
+
+TEST(CountingTest, SeesEveryKindOfAllocation) {
+  const auto counted = [](auto allocate) {
+    allocations = 0;
+    counting = true;
+    void* volatile memory = allocate();
+    counting = false;
+    return std::pair{allocations.load(), memory};
+  };
+  auto [by_new, a] = counted([] { return ::operator new(100); });
+  ::operator delete(a);
+  auto [by_aligned_new, b] = counted([] { return ::operator new(128, std::align_val_t{64}); });
+  ::operator delete(b, std::align_val_t{64});
+  auto [by_malloc, c] = counted([] { return std::malloc(100); });
+  std::free(c);
+  auto [by_strdup, d] = counted([] { return static_cast<void*>(::strdup("inside the C library")); });
+  std::free(d);
+  EXPECT_EQ(by_new, 1u);
+  EXPECT_EQ(by_aligned_new, 1u);
+  EXPECT_EQ(by_malloc, 1u);
+  EXPECT_EQ(by_strdup, 1u);
+}
+
+TEST(CountingTest, FramesAreCached) {
+  ASSERT_TRUE(detail::frame_cache_active()) << "otherwise the rest of this program can't hold";
+}
+
+TEST_P(NoAllocationTest, InTheSteadyState) {
+  std::string folder = (std::filesystem::temp_directory_path() / "spdkio-no-allocation-XXXXXX").string();
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  Env env = Env::start({.name = "no-allocation", .no_pci = true, .no_huge = true});
+  Thread thread = Thread::attach("no-allocation");
+  auto measure = [&](const BdevDesc& desc, const IoChannel& channel, std::size_t queue_depth,
+                     int rounds) -> Task<std::uint64_t> {
+    const DmaBuf buffers{queue_depth * 12288};
+    for (int warm_up = 0; warm_up < 2; ++warm_up) {
+      Scope scope;
+      for (std::size_t i = 0; i < queue_depth; ++i) {
+        scope.spawn(work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds / 4));
+      }
+      co_await scope.join();
+    }
+    co_await work_with_tasks(desc, channel, buffers.span(), 100);
+    Scope scope;
+    for (std::size_t i = 0; i < queue_depth; ++i) {
+      scope.spawn(work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds));
+    }
+    allocations = 0;
+    counting = true;
+    co_await scope.join();
+    co_await work_with_tasks(desc, channel, buffers.span(), rounds);
+    counting = false;
+    co_return allocations.load();
+  };
+  auto body = [&]() -> Task<> {
+    auto creating = GetParam().create(folder);
+    auto name = co_await as_result(std::move(creating));
+    if (!name && GetParam().needs_io_uring) {
+      std::string why = name.error().what();
+      [&] { GTEST_SKIP() << "io_uring is not to be had here: " << why; }();
+      co_return;
+    }
+    if (!name) throw name.error();
+    BdevDesc desc = co_await BdevDesc::open(*name, Access::read_write);
+    {
+      IoChannel channel = desc.io_channel();
+      for (const std::size_t queue_depth : {std::size_t{1}, std::size_t{32}}) {
+        const int rounds = queue_depth == 1 ? 1000 : 200;
+        const std::uint64_t counted = co_await measure(desc, channel, queue_depth, rounds);
+        EXPECT_EQ(counted, 0u) << "at queue depth " << queue_depth;
+        EXPECT_GE(channel.stats()[IoType::read].operations, 2000u);
+      }
+    }
+    co_await desc.close();
+  };
+  block_on(body());
+  thread.close();
+  env.stop();
+  std::filesystem::remove_all(folder);
+}
+
+INSTANTIATE_TEST_SUITE_P(On, NoAllocationTest,
+                         ::testing::Values(Subject{"Null", null_disk}, Subject{"Malloc", malloc_disk},
+                                           Subject{"FileIoUring", file_disk, true}, Subject{"Passthru", passthru_disk},
+                                           Subject{"Split", split_disk}, Subject{"ErrorWithoutRules", error_disk},
+                                           Subject{"Delay", delay_disk}),
+                         [](const auto& info) { return std::string(info.param.test_name); });
+
+}  // namespace
+}  // namespace spdkio
