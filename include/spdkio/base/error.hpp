@@ -18,18 +18,18 @@ namespace spdkio {
 
 /// Mistakes of the program, as opposed to answers of a device. Category `misuse_category()`.
 enum class Misuse : int {
-  wrong_thread = 1,   ///< an object was used on another thread than the one it belongs to
-  already_closed,     ///< close, put or unregister called twice, or used after it
-  not_started,        ///< no Env or App is running
-  already_started,    ///< a second Env or App while one is running
-  invalid_argument,   ///< an option or argument that can never be right
-  out_of_range,       ///< beyond the end of the device
-  misaligned,         ///< offset, length or buffer not aligned as the device needs
-  buffer_size,        ///< buffer shorter than the transfer, or scatter list of another length
-  read_only,          ///< a write through a descriptor opened for reading
-  would_block,        ///< a blocking call on a reactor, which it would stop
-  not_supported,      ///< the device does not have this operation; `supports()` says so beforehand
-  callback_threw,     ///< an exception left a callback that must not throw
+  wrong_thread = 1,  ///< an object was used on another thread than the one it belongs to
+  already_closed,    ///< close, put or unregister called twice, or used after it
+  not_started,       ///< no Env or App is running
+  already_started,   ///< a second Env or App while one is running
+  invalid_argument,  ///< an option or argument that can never be right
+  out_of_range,      ///< beyond the end of the device
+  misaligned,        ///< offset, length or buffer not aligned as the device needs
+  buffer_size,       ///< buffer shorter than the transfer, or scatter list of another length
+  read_only,         ///< a write through a descriptor opened for reading
+  would_block,       ///< a blocking call on a reactor, which it would stop
+  not_supported,     ///< the device does not have this operation; `supports()` says so beforehand
+  callback_threw,    ///< an exception left a callback that must not throw
 };
 
 const std::error_category& misuse_category() noexcept;
