@@ -321,7 +321,7 @@ TEST_F(MemoryServiceTest, FreeAfterTheEngineStopped) {
   std::byte* small = allocate(*memory, 4096);
   std::byte* large = allocate(*memory, 3 * MiB);
   memory.reset();
-  EXPECT_THAT(log.take(), ElementsAre(HasSubstr("2 allocation(s) of 3 MiB")));
+  EXPECT_THAT(log.take(), ElementsAre(HasSubstr("2 allocation(s) of 3.00 MiB")));
   EXPECT_EQ(allocate(*service, 4096), nullptr);
   EXPECT_EQ(service->info().allocations, 2u);
   std::memset(small, 1, 4096);
