@@ -3,6 +3,7 @@
 #include <spdkio/base/clock.hpp>
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/rpc/error.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/lcore.hpp>
 #include <spdkio/runtime/sleep.hpp>
@@ -133,15 +134,15 @@ void AppRuntime::run() {
 void AppRuntime::run_plain_main() {
   plain_main_may_start_.acquire();
   if (phase_ == Phase::main) {
+    Thread main_thread = Thread::attach("main");
+    [[maybe_unused]] const auto told =
+        thread().send([this, handle = main_thread.handle()] { plain_main_is_on(handle); });
     try {
-      Thread main_thread = Thread::attach("main");
-      [[maybe_unused]] const auto told =
-          thread().send([this, handle = main_thread.handle()] { plain_main_is_on(handle); });
       main_.plain(app_);
-      main_thread.close();
     } catch (...) {
       failure_ = std::current_exception();
     }
+    main_thread.close();
   }
   [[maybe_unused]] const auto sent = thread().send([this] { plain_main_ended_.set(); });
 }
@@ -161,7 +162,10 @@ Task<> AppRuntime::life() {
     failure = std::current_exception();
   }
   if (failure != nullptr) failure_ = failure;
-  if (std::exchange(phase_, Phase::ending) == Phase::starting) plain_main_may_start_.release();
+  if (std::exchange(phase_, Phase::ending) == Phase::starting) {
+    plain_main_may_start_.release();
+    initialised_.set();  // tells who waits that it will not be
+  }
   reminder_.reset();
   co_await shut_down();
 }
@@ -199,10 +203,15 @@ void AppRuntime::listen() { server_.emplace(rpc::Server::listen(dispatcher_, {.a
 
 Task<> AppRuntime::start_init() {
   if (state() == rpc::RpcState::startup) init_requested_.set();
-  co_await initialised_.wait();
+  co_await wait_init();
 }
 
-Task<> AppRuntime::wait_init() { co_await initialised_.wait(); }
+Task<> AppRuntime::wait_init() {
+  co_await initialised_.wait();
+  if (state() == rpc::RpcState::startup || phase_ == Phase::ending) {
+    throw rpc::RpcError(rpc::code::internal_error, "framework_initialization failed");
+  }
+}
 
 Task<> AppRuntime::shut_down() {
   stop_request_->set();

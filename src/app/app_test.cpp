@@ -58,7 +58,7 @@ Task<> hello() {
   buf.fill(std::byte{0});
   co_await disk.read(channel, buf, ByteOffset{0});
   EXPECT_EQ(buf[4095], std::byte{0xAB});
-  channel = {};
+  channel.close();
   co_await disk.close();
 }
 
@@ -141,7 +141,7 @@ TEST(App, PlainMainMayBlock) {
     // One Thread for the whole main: what one call opens the next may use.
     auto disk = block_on(BdevDesc::open("Malloc0", Access::read_only));
     auto channel = disk.io_channel();
-    channel = {};
+    channel.close();
     block_on(disk.close());
   });
   EXPECT_FALSE(CurrentThread::exists());
@@ -411,7 +411,7 @@ Task<> background_io(std::atomic<bool>& ended) {
     co_await disk.write(channel, buf, ByteOffset{0});
     co_await sleep_for(0ns);
   }
-  channel = {};
+  channel.close();
   co_await disk.close();
   ended = true;
 }

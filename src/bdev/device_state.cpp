@@ -36,6 +36,7 @@ DeviceState::DeviceState(std::unique_ptr<Device> device)
       geometry_(device->geometry()),
       num_blocks_(device->geometry().num_blocks),
       device_(std::move(device)) {
+  device_->uuid_ = uuid_;
   for (std::size_t i = 0; i < io_type_count; ++i) {
     if (device_->supports(static_cast<IoType>(i))) supported_ |= 1U << i;
   }

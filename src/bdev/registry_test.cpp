@@ -109,7 +109,9 @@ TEST_F(RegistryTest, WaitsForADevice) {
     auto too_long = registry_.wait_for("Never", 1ms);
     const auto result = co_await as_result(std::move(too_long));
     EXPECT_FALSE(result);
-    if (!result) EXPECT_EQ(result.error().code(), std::errc::timed_out);
+    if (!result) {
+      EXPECT_EQ(result.error().code(), std::errc::timed_out);
+    }
   };
   block_on(body());
 }

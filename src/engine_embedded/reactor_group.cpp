@@ -17,7 +17,7 @@ namespace spdkio::embedded {
 namespace {
 
 /// Pollers that find work in every round never let all be quiet at once; they do not hold up the end longer than this.
-constexpr std::chrono::seconds busy_pollers_limit{1};
+constexpr std::chrono::milliseconds busy_pollers_limit{1000};
 
 cpu_set_t to_cpu_set_t(unsigned core) {
   cpu_set_t set;
@@ -33,13 +33,18 @@ void pin(pthread_t thread, unsigned core) {
   }
 }
 
-/// Keeps the calling OS thread on a core, and lets it go where it was allowed before.
+/// Keeps the calling OS thread on a core, and lets it go where it was allowed before. Where the system has changed its
+/// mind about the core since the start, it runs where it may.
 class PinnedHere {
  public:
-  PinnedHere(bool wanted, unsigned core) : pinned_(wanted) {
-    if (!pinned_) return;
-    ::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_);
-    pin(::pthread_self(), core);
+  PinnedHere(bool wanted, unsigned core) {
+    if (!wanted || ::pthread_getaffinity_np(::pthread_self(), sizeof before_, &before_) != 0) return;
+    try {
+      pin(::pthread_self(), core);
+      pinned_ = true;
+    } catch (const Error& error) {
+      log::warn("the main reactor is not bound to its core: {}", error.what());
+    }
   }
   PinnedHere(const PinnedHere&) = delete;
   PinnedHere& operator=(const PinnedHere&) = delete;
@@ -48,7 +53,7 @@ class PinnedHere {
   }
 
  private:
-  bool pinned_;
+  bool pinned_ = false;
   cpu_set_t before_{};
 };
 
@@ -235,8 +240,10 @@ void ReactorGroup::circulate(std::size_t index, bool quiet) {
 
 void ReactorGroup::circle_complete(bool quiet) {
   const std::uint64_t now = ticks();
-  if (first_circle_ticks_ == 0) first_circle_ticks_ = now;
-  const bool long_enough = ns_from_ticks(now - first_circle_ticks_) > busy_pollers_limit;
+  const bool had_to_wait = now - last_circle_ticks_ > ticks_from(busy_pollers_limit / 10);
+  if (first_circle_ticks_ == 0 || had_to_wait) first_circle_ticks_ = now;
+  last_circle_ticks_ = now;
+  const bool long_enough = now - first_circle_ticks_ > ticks_from(busy_pollers_limit);
   if (!quiet && !long_enough) return circulate(0, true);
   if (!quiet) log::warn("stopping: pollers are still busy; their threads end now");
   for (const auto& reactor : reactors_) reactor->finish();

@@ -70,7 +70,9 @@ class ReactorGroup final : public engine::ReactorService, detail::ThreadHost, de
   std::vector<std::thread> workers_;
   std::atomic<bool> stopping_{false};
   std::atomic<bool> ran_{false};
-  std::uint64_t first_circle_ticks_ = 0;  // the last reactor only
+  // The last reactor only: since when the token has not had to wait anywhere.
+  std::uint64_t first_circle_ticks_ = 0;
+  std::uint64_t last_circle_ticks_ = 0;
 };
 
 }  // namespace spdkio::embedded

@@ -157,10 +157,16 @@ void Server::Impl::admit(UniqueFd fd) {
     setsockopt(fd.get(), IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof idle_s);
   }
   const std::uint64_t number = ++last_number_;
-  auto connection = std::make_shared<Connection>(std::move(fd), number);
-  watch(connection->fd(), number);
-  connections_.emplace(number, connection);
-  scope_.spawn(serve(shared_from_this(), std::move(connection)), fmt::format("rpc connection {}", number));
+  try {
+    auto connection = std::make_shared<Connection>(std::move(fd), number);
+    watch(connection->fd(), number);
+    connections_.emplace(number, connection);
+    scope_.spawn(serve(shared_from_this(), std::move(connection)), fmt::format("rpc connection {}", number));
+  } catch (...) {
+    // This client is dropped; the server goes on.
+    connections_.erase(number);
+    log::warn("RPC server on {} drops a client: {}", address_, Error::from_current_exception().what());
+  }
 }
 
 Task<> Server::Impl::serve(std::shared_ptr<Impl> self, std::shared_ptr<Connection> connection) {

@@ -51,7 +51,8 @@ TEST(ForEachConcurrent, RangesOfEveryKind) {
     co_await for_each_concurrent(2, std::views::iota(1, 5), add);
     EXPECT_EQ(sum, 10);
     co_await for_each_concurrent(2, std::vector<int>{}, add);
-    co_await for_each_concurrent(2, std::vector<int>{5, 6}, add);  // moved in
+    std::vector<int> moved_in{5, 6};
+    co_await for_each_concurrent(2, std::move(moved_in), add);
     EXPECT_EQ(sum, 21);
     std::istringstream text("1 2 3");
     co_await for_each_concurrent(2, std::views::istream<int>(text), add);  // one pass

@@ -24,6 +24,12 @@ namespace {
 using namespace runtime_test;
 using ::testing::HasSubstr;
 
+/// g++ 12 takes no braced list inside a co_await expression.
+template <class... Handles>
+std::vector<ThreadHandle> hops(const Handles&... handles) {
+  return std::vector<ThreadHandle>{handles...};
+}
+
 Task<std::string> travel(std::vector<ThreadHandle> stations) {
   std::string route = CurrentThread::name();
   for (const auto& station : stations) {
@@ -38,13 +44,13 @@ TEST(ResumeOn, MovesTheTaskAndNotItsAwaiter) {
   OsThread b("b");
   run([&]() -> Task<> {
     const auto home = CurrentThread::handle();
-    EXPECT_EQ(co_await travel({a.handle()}), "block_on a");
+    EXPECT_EQ(co_await travel(hops(a.handle())), "block_on a");
     EXPECT_TRUE(home.is_current());
-    EXPECT_EQ(co_await travel({a.handle(), b.handle(), a.handle()}), "block_on a b a");
+    EXPECT_EQ(co_await travel(hops(a.handle(), b.handle(), a.handle())), "block_on a b a");
     EXPECT_TRUE(home.is_current());
-    EXPECT_EQ(co_await travel({a.handle(), home}), "block_on a block_on");
+    EXPECT_EQ(co_await travel(hops(a.handle(), home)), "block_on a block_on");
     EXPECT_TRUE(home.is_current());
-    EXPECT_EQ(co_await travel({home, home}), "block_on block_on block_on");
+    EXPECT_EQ(co_await travel(hops(home, home)), "block_on block_on block_on");
   });
 }
 
@@ -54,7 +60,7 @@ TEST(ResumeOn, TasksAwaitedOverThereStayThere) {
   run([&]() -> Task<> {
     auto nested = [&]() -> Task<std::string> {
       co_await resume_on(a.handle());
-      const auto inner = co_await travel({b.handle()});
+      const auto inner = co_await travel(hops(b.handle()));
       co_return inner + " " + CurrentThread::name();
     };
     EXPECT_EQ(co_await nested(), "a b a");
@@ -78,11 +84,11 @@ TEST(ResumeOn, WorksInsideCombinatorsAndScopes) {
   OsThread a("a");
   OsThread b("b");
   run([&]() -> Task<> {
-    auto [x, y] = co_await when_all(travel({a.handle()}), travel({b.handle(), a.handle()}));
+    auto [x, y] = co_await when_all(travel(hops(a.handle())), travel(hops(b.handle(), a.handle())));
     EXPECT_EQ(x, "block_on a");
     EXPECT_EQ(y, "block_on b a");
     Scope scope;
-    for (int i = 0; i < 20; ++i) scope.spawn(travel({a.handle(), b.handle()}));
+    for (int i = 0; i < 20; ++i) scope.spawn(travel(hops(a.handle(), b.handle())));
     co_await scope.join();
     EXPECT_EQ(CurrentThread::name(), "block_on");
   });

@@ -83,8 +83,8 @@ TEST(WithStopToken, PassesValuesAndExceptionsThrough) {
     auto unique = []() -> Task<std::unique_ptr<int>> { co_return std::make_unique<int>(2); };
     EXPECT_EQ(*co_await with_stop_token(source.get_token(), unique()), 2);
     auto fails = []() -> Task<> {
+      co_await yield();
       throw Error(std::errc::io_error);
-      co_return;
     };
     EXPECT_EQ((co_await as_result(with_stop_token(source.get_token(), fails()))).error().code(), std::errc::io_error);
   });

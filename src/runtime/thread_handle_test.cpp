@@ -57,7 +57,7 @@ TEST(ThreadHandle, MessagesRunThereInOrder) {
   {
     OsThread other;
     for (int i = 0; i < 5; ++i) {
-      EXPECT_TRUE(other.handle().send([&, i, only_movable = std::make_unique<int>(i)] {
+      EXPECT_TRUE(other.handle().send([&, only_movable = std::make_unique<int>(i)] {
         EXPECT_EQ(CurrentThread::name(), "other");
         order.push_back(*only_movable);
       }));

@@ -28,6 +28,10 @@ Task<int> fail_after(int turns, const char* text) {
   for (int i = 0; i < turns; ++i) co_await yield();
   throw std::runtime_error(text);
 }
+Task<> fail_at_once(bool after_a_turn = false) {
+  if (after_a_turn) co_await yield();
+  throw std::runtime_error("at once");
+}
 Task<> until_stopped(bool& stopped) {
   try {
     co_await sleep_for(1h);
@@ -121,10 +125,7 @@ TEST(WhenAll, AFailureDuringTheStartsStopsThoseStartedLater) {
   run([]() -> Task<> {
     bool stopped = false;
     std::vector<Task<>> tasks;
-    tasks.push_back([]() -> Task<> {
-      throw std::runtime_error("at once");
-      co_return;
-    }());
+    tasks.push_back(fail_at_once());
     tasks.push_back(until_stopped(stopped));
     EXPECT_FALSE((co_await as_result(when_all(std::move(tasks)))).has_value());
     EXPECT_TRUE(stopped);

@@ -6,6 +6,8 @@ namespace spdkio::bdev {
 namespace {
 /// Longer requests find their own way: the hardware's prefetcher follows them.
 constexpr std::uint64_t prefetch_up_to = 16 * 1024;
+/// A completion may submit the next request at once; what it submits must not keep the Thread from its other work.
+constexpr std::size_t requests_per_round = 256;
 }  // namespace
 
 MallocChannel::MallocChannel(MallocDevice& device)
@@ -38,7 +40,8 @@ const std::byte* MallocChannel::prefetch_target(const Io* io) const noexcept {
 std::size_t MallocChannel::run_queue(detail::Deferred& deferred) noexcept {
   auto& self = static_cast<MallocChannel&>(deferred);
   std::size_t count = 0;
-  while (self.head_ != nullptr) {  // taken one by one: a completion may abort one that still waits here
+  // Taken one by one: a completion may abort one that still waits here.
+  while (self.head_ != nullptr && count < requests_per_round) {
     Io* io = self.head_;
     self.head_ = io->next;
     if (self.head_ == nullptr) self.tail_ = &self.head_;
@@ -48,6 +51,7 @@ std::size_t MallocChannel::run_queue(detail::Deferred& deferred) noexcept {
     io->complete(self.device_.execute(*io, ahead ? self.prefetch_target(following) : nullptr));
     ++count;
   }
+  if (self.head_ != nullptr) self.core_.defer(self);
   return count;
 }
 

@@ -199,11 +199,11 @@ class LinuxMemory final : public SystemMemory {
     // so there the node is a wish.
     const int mode = request.huge ? MPOL_BIND : MPOL_PREFERRED;
     const long done = ::mbind(memory, request.size, mode, nodes->maskp, nodes->size + 1, 0);
-    Error error =
-        done == 0 ? Error(std::error_code{}) : system_error("mbind", fmt::format("NUMA node {}", request.numa_node));
+    const int code = errno;
     ::numa_free_nodemask(nodes);
-    if (done != 0) return std::unexpected(std::move(error));
-    return {};
+    if (done == 0) return {};
+    return std::unexpected(
+        Error::from_errno(code, fmt::format("NUMA node {}", request.numa_node)).with_operation("mbind"));
   }
 
   std::atomic<unsigned> next_file_{0};
@@ -214,7 +214,8 @@ class LinuxMemory final : public SystemMemory {
 }  // namespace
 
 SystemMemory& linux_memory() {
-  static LinuxMemory memory;
+  // Never destroyed: destructors of static objects may still free memory.
+  static LinuxMemory& memory = *new LinuxMemory;
   return memory;
 }
 

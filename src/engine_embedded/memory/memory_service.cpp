@@ -34,7 +34,8 @@ void RetireMemory::operator()(EmbeddedMemory* memory) const noexcept { memory->r
 MemoryHandle make_memory_service(const EnvOptions& options) { return make_memory_service(options, linux_memory()); }
 
 MemoryHandle make_memory_service(const EnvOptions& options, SystemMemory& system) {
-  auto memory = std::make_shared<EmbeddedMemory>(options, system);
+  // Not make_shared: caches of idle OS threads hold weak references, which would keep the object's own storage.
+  const std::shared_ptr<EmbeddedMemory> memory{new EmbeddedMemory(options, system)};
   memory->self_ = memory;
   say(memory->reserve_.take_notice());
   return MemoryHandle{memory.get()};

@@ -298,6 +298,7 @@ void IoWorker::stop() noexcept {
   if (!running_) return;
   running_ = false;
   if (!final_) final_ = moment();
+  end_if_drained();
 }
 
 IoMoment IoWorker::moment() const noexcept {
