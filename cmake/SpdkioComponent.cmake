@@ -44,6 +44,7 @@ function(spdkio_add_test name)
   set(target spdkio_${name}_test)
   add_executable(${target} ${tests})
   _spdkio_compile_settings(${target})
+  target_compile_definitions(${target} PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${target} PRIVATE
     ${arg_LIBRARIES} spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} GTest::gtest GTest::gmock GTest::gtest_main)
   include(GoogleTest)

@@ -34,6 +34,8 @@ add_library(spdkio_warnings INTERFACE)
 target_compile_options(spdkio_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Woverloaded-virtual -Wcast-qual
   $<$<BOOL:${SPDKIO_WERROR}>:-Werror>
+  # GoogleTest's assertion macros hold an else of their own.
+  -Wno-dangling-else
   $<$<CXX_COMPILER_ID:GNU>:-Wshadow=local -Wduplicated-cond -Wlogical-op>
   # g++ 12 reports both inside its own std::string at higher optimisation (GCC bugs 105329, 105651 and 105562).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict -Wno-maybe-uninitialized>

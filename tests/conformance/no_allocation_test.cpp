@@ -229,7 +229,7 @@ INSTANTIATE_TEST_SUITE_P(On, NoAllocationTest,
                                            Subject{"FileIoUring", file_disk, true}, Subject{"Passthru", passthru_disk},
                                            Subject{"Split", split_disk}, Subject{"ErrorWithoutRules", error_disk},
                                            Subject{"Delay", delay_disk}),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 }  // namespace
 }  // namespace spdkio

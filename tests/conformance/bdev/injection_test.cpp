@@ -301,7 +301,7 @@ INSTANTIATE_TEST_SUITE_P(Of, DifTest,
                                            DifCase{"Type1AtStart", bdev::DifType::type1, true, true, 16},
                                            DifCase{"Type2Separate", bdev::DifType::type2, false, false, 64},
                                            DifCase{"Type3Interleaved", bdev::DifType::type3, true, false, 16}),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 TEST_P(DifTest, BlocksThatWereNeverWrittenAreNotChecked) { EXPECT_TRUE(read(0)); }
 

@@ -11,7 +11,7 @@ namespace {
 
 class LifecycleTest : public DeviceTest {};
 INSTANTIATE_TEST_SUITE_P(On, LifecycleTest, ::testing::ValuesIn(all_kinds()),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 TEST_P(LifecycleTest, RemovalUnderIo) {
   constexpr std::size_t workers = 64;

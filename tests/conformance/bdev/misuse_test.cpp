@@ -18,7 +18,7 @@ class MisuseTest : public DeviceTest {
   }
 };
 INSTANTIATE_TEST_SUITE_P(On, MisuseTest, ::testing::ValuesIn(all_kinds()),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 TEST_P(MisuseTest, BeyondTheEnd) {
   const DmaBuf data = buffer(8);

@@ -104,7 +104,7 @@ std::vector<Kind> kinds_with_a_model() {
   return kinds;
 }
 INSTANTIATE_TEST_SUITE_P(On, RandomOperationsTest, ::testing::ValuesIn(kinds_with_a_model()),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 TEST_P(RandomOperationsTest, AgreeWithTheModel) {
   const unsigned seed = seed_of_run();

@@ -9,7 +9,7 @@ namespace {
 
 class TransferTest : public DeviceTest {};
 INSTANTIATE_TEST_SUITE_P(On, TransferTest, ::testing::ValuesIn(all_kinds()),
-                         [](const auto& info) { return std::string(info.param.test_name); });
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
 
 TEST_P(TransferTest, WhatWasWrittenIsRead) {
   for (const std::uint64_t first : {std::uint64_t{0}, std::uint64_t{7}, device_blocks - 64}) {
