@@ -1,0 +1,73 @@
+#!/usr/bin/env python3
+"""Runs one case in guests of its own.
+  run.py --build-dir DIR image           builds what the guests boot, or says why it can't be
+  run.py --build-dir DIR SUITE.CASE      runs case_CASE of case_SUITE.py
+The last line is PASS or FAIL; with FAIL, logs of the guests stay in the folder that is named."""
+
+import argparse
+import importlib
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+import traceback
+
+import image as images
+from guest import Guest
+
+
+class Bench:
+    """What a case works with."""
+
+    def __init__(self, image, folder, program):
+        self.image = image
+        self.folder = folder
+        self.program = program
+        self._guests = 0
+
+    def guest(self, **options):
+        self._guests += 1
+        return Guest(self.image, self.folder / f"guest{self._guests}", **options)
+
+    def say(self, text):
+        print(f"[{time.monotonic() - self.started:6.1f} s] {text}", flush=True)
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build-dir", type=pathlib.Path, required=True, help="for the image and temporary files")
+    parser.add_argument("--program", type=pathlib.Path, help="the program spdkio")
+    parser.add_argument("case")
+    arguments = parser.parse_args()
+    image = images.build(arguments.build_dir / "image")
+    print(image.versions.read_text(), end="")
+    if arguments.case == "image":
+        return 0
+
+    suite, _, name = arguments.case.partition(".")
+    case = getattr(importlib.import_module(f"case_{suite}"), f"case_{name}")
+    # Paths of Unix sockets are short, and build folders may be deep.
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="spdkio-vm-"))
+    bench = Bench(image, folder, arguments.program)
+    bench.started = time.monotonic()
+    try:
+        case(bench)
+    except BaseException:
+        traceback.print_exc(file=sys.stdout)
+        for log in sorted(folder.rglob("*.log")):
+            print(f"--- end of {log.relative_to(folder)}")
+            print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
+        kept = arguments.build_dir / "failed" / arguments.case
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(folder, kept, ignore=lambda _, names: [name for name in names if not name.endswith(".log")])
+        print(f"FAIL {arguments.case}, logs in {kept}")
+        return 1
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    print(f"PASS {arguments.case} in {time.monotonic() - bench.started:.0f} s")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
