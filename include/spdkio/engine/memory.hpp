@@ -37,6 +37,19 @@ struct MemoryInfo {
 
 constexpr int any_numa_node = -1;
 
+/// The hook of a driver that programs an IOMMU: it is told of all memory that devices may reach, and decides where they
+/// see it. Called with the memory service's lock held, on whichever OS thread makes memory come or go: it must not use
+/// DMA memory itself. Every chunk and region is mapped as a whole.
+class DmaMapper {
+ public:
+  /// Makes `size` bytes reachable and says at which address of the device's they begin; both are multiples of 4096.
+  virtual Result<Iova> map(std::byte* memory, std::size_t size) = 0;
+  virtual void unmap(std::byte* memory, std::size_t size, Iova iova) noexcept = 0;
+
+ protected:
+  ~DmaMapper() = default;
+};
+
 /// Any OS thread may call; nothing blocks for long except growing the reserve.
 class MemoryService {
  public:
@@ -53,6 +66,13 @@ class MemoryService {
   /// The device address of `memory`, for DMA by a PCIe device. An error when it is neither allocated nor registered
   /// here, or when this process may not learn physical addresses.
   virtual Result<IovaRange> translate(const void* memory, std::size_t size) const = 0;
+
+  /// Maps all there is, and from now on what comes, until null or another takes its place or the engine ends; `mapper`
+  /// lives that long. After an error there is none.
+  virtual Result<> set_dma_mapper(DmaMapper* mapper) {
+    (void)mapper;
+    return std::unexpected(Error(Misuse::not_supported, "this engine's memory can't be mapped for devices"));
+  }
 
   /// All chunks now, and a number that changes whenever they do. A chunk keeps its index until it goes away.
   virtual std::vector<MemoryChunk> chunks() const = 0;

@@ -97,7 +97,7 @@ void MemoryDirectory::unmap(MemoryEntry& entry) noexcept {
   mapper_->unmap(entry.base.load(relaxed), entry.size.load(relaxed), engine::Iova{entry.iova.load(relaxed)});
 }
 
-Result<> MemoryDirectory::set_mapper(DmaMapper* mapper) {
+Result<> MemoryDirectory::set_mapper(engine::DmaMapper* mapper) {
   for (const auto& [base, entry] : by_base_) unmap(*entry);
   mapper_ = mapper;
   for (const auto& [base, entry] : by_base_) {

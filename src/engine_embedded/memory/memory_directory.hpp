@@ -12,7 +12,6 @@
 #include <memory>
 #include <vector>
 
-#include "engine_embedded/memory/dma_mapper.hpp"
 #include "engine_embedded/memory/page_map.hpp"
 #include "engine_embedded/memory/system_memory.hpp"
 
@@ -51,7 +50,7 @@ class MemoryDirectory {
   std::size_t region_count() const noexcept { return region_count_; }
 
   /// Null: none. What is there is unmapped from the old one and mapped by the new one; after an error there is none.
-  Result<> set_mapper(DmaMapper* mapper);
+  Result<> set_mapper(engine::DmaMapper* mapper);
 
   MemoryEntry* find(const void* address) const noexcept { return static_cast<MemoryEntry*>(pages_.find(address)); }
   /// For `size` bytes (not 0) from `memory`, which lies in `entry` with all of them.
@@ -66,7 +65,7 @@ class MemoryDirectory {
   Result<std::uint64_t> frame_address(MemoryEntry& entry, std::uintptr_t hugepage) const;
 
   SystemMemory& system_;
-  DmaMapper* mapper_ = nullptr;
+  engine::DmaMapper* mapper_ = nullptr;
   PageMap pages_;
   std::deque<MemoryEntry> entries_;
   std::vector<MemoryEntry*> by_index_;  // null: the chunk of that index went away

@@ -39,7 +39,7 @@ class Mapping {
 };
 
 /// Device addresses are the program's own plus an offset; remembers what is mapped.
-class FakeMapper final : public DmaMapper {
+class FakeMapper final : public engine::DmaMapper {
  public:
   static constexpr std::uint64_t offset = 0x1000000;
   std::map<std::byte*, std::size_t> mapped;

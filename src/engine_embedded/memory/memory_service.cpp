@@ -396,7 +396,7 @@ engine::MemoryInfo EmbeddedMemory::info() const {
           .description = reserve_.description()};
 }
 
-Result<> EmbeddedMemory::set_dma_mapper(DmaMapper* mapper) {
+Result<> EmbeddedMemory::set_dma_mapper(engine::DmaMapper* mapper) {
   const std::lock_guard lock(mutex_);
   auto done = directory_.set_mapper(mapper);
   has_mapper_ = mapper != nullptr && done.has_value();

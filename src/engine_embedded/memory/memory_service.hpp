@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "engine/os_thread_cache.hpp"
-#include "engine_embedded/memory/dma_mapper.hpp"
 #include "engine_embedded/memory/extents.hpp"
 #include "engine_embedded/memory/memory_directory.hpp"
 #include "engine_embedded/memory/reserve.hpp"
@@ -64,9 +63,7 @@ class EmbeddedMemory final : public engine::MemoryService, public std::enable_sh
   std::uint64_t chunks_version() const noexcept override { return directory_.version(); }
   engine::MemoryInfo info() const override;
 
-  /// Maps all there is, and from now on what comes, until null or another takes its place or the engine lets go of the
-  /// service; `mapper` lives that long. After an error there is none.
-  Result<> set_dma_mapper(DmaMapper* mapper);
+  Result<> set_dma_mapper(engine::DmaMapper* mapper) override;
 
  private:
   friend struct RetireMemory;
