@@ -46,12 +46,19 @@ class TransportQueue {
   /// Readable when there is something to poll for; for a Thread that sleeps. -1: there is none. Fixed from the start,
   /// open until the queue is destroyed.
   virtual int wake_fd() const noexcept = 0;
+  /// True: the Thread polls it by means of the transport's own (all sockets together); nobody else needs to.
+  virtual bool polls_itself() const noexcept { return false; }
 
   /// Takes a request back of which nothing was sent yet: it is the caller's again, and true is returned.
   virtual bool withdraw(Request& request) noexcept {
     (void)request;
     return false;
   }
+
+  /// While an Abort for a command is under way, its CID must not be given to another: `hold_cid` keeps the one of a
+  /// request that is in flight from being used again until `release_cid`, whenever the request ends.
+  virtual void hold_cid(std::uint16_t cid) noexcept { (void)cid; }
+  virtual void release_cid(std::uint16_t cid) noexcept { (void)cid; }
 
   /// Ends the queue. First makes sure that the controller does not touch any buffer any more, then ends every request
   /// that is still there with `lose`. `orderly`: the controller still answers, so take leave of it as the transport's
@@ -92,6 +99,8 @@ struct QueueParameters {
   std::chrono::nanoseconds timeout{};  ///< for the whole of opening it
   /// I/O queues of Fabrics: how many bytes of data a command capsule may carry (from IOCCSZ).
   std::uint32_t in_capsule_bytes = 0;
+  /// False: once it is open nobody but the caller of `poll` looks for completions, also if it `polls_itself`.
+  bool poll = true;
 };
 
 /// The way to one controller. Belongs to the controller's Thread; `open_io` may be awaited on every Thread. After a

@@ -11,6 +11,8 @@
 
 namespace spdkio::nvme {
 
+class QueueState;
+
 /// How a request ended, beside what the controller answered.
 enum class RequestEnd : std::uint8_t {
   answered,  ///< `completion` is what the controller said, success or not
@@ -38,13 +40,15 @@ class Request {
   std::uint64_t data_offset = 0;
   DmaSpan metadata;  ///< separate metadata, or empty
   spec::DataTransfer direction = spec::DataTransfer::none;
+  /// Executing it twice is as good as once: it is sent again when the connection was lost under it.
+  bool repeatable = false;
+  /// False for commands that stay with the controller for as long as it likes.
+  bool timed = true;
 
   // ---- for the transport queue that has it
   std::uint16_t cid = 0;  ///< of the slot it has there
   /// Link for the queue of whoever holds the request.
   Request* next = nullptr;
-  /// Stamp of the round in which it was submitted: timeouts count from there.
-  std::uint64_t submitted_ticks = 0;
 
   // ---- what is answered
   spec::Completion completion;
@@ -74,10 +78,23 @@ class Request {
   }
   bool succeeded() const noexcept { return end == RequestEnd::answered && completion.ok(); }
 
+  /// For whoever hands it to a transport queue; `set_on_end` is for whoever hands it to a QueueState.
   void set_on_complete(OnComplete on_complete) noexcept { on_complete_ = on_complete; }
+  void set_on_end(OnComplete on_end) noexcept { on_end_ = on_end; }
 
  private:
-  OnComplete on_complete_ = nullptr;
+  friend class QueueState;
+  OnComplete on_complete_ = nullptr;  // the queue's
+  OnComplete on_end_ = nullptr;       // the submitter's
+  QueueState* queue_ = nullptr;
+  // What the queue keeps while the transport has it.
+  std::uint64_t submitted_ticks_ = 0;
+  Request* older_ = nullptr;
+  Request* newer_ = nullptr;
+  std::uint32_t attempts_ = 0;
+  bool in_flight_ = false;
+  bool cancelled_ = false;  // the submitter asked for its end
+  bool overdue_ = false;    // an abort was asked for because it took too long
 };
 
 }  // namespace spdkio::nvme
