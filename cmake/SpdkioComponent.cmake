@@ -19,6 +19,21 @@ function(_spdkio_compile_settings target)
   target_link_libraries(${target} PRIVATE spdkio_warnings)
 endfunction()
 
+# One precompiled header for all targets of a kind (library, test), kept by the first of them. The targets of a kind
+# compile with the same options.
+function(_spdkio_precompile target kind)
+  if(NOT SPDKIO_PCH)
+    return()
+  endif()
+  get_property(owner GLOBAL PROPERTY SPDKIO_PCH_OWNER_${kind})
+  if(owner)
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  else()
+    target_precompile_headers(${target} PRIVATE "${PROJECT_SOURCE_DIR}/cmake/precompiled/${kind}.hpp")
+    set_property(GLOBAL PROPERTY SPDKIO_PCH_OWNER_${kind} ${target})
+  endif()
+endfunction()
+
 # spdkio_add_component(<name>)
 #   The folder src/<name> as the object library spdkio_<name>, collected into the library spdkio.
 function(spdkio_add_component name)
@@ -30,6 +45,7 @@ function(spdkio_add_component name)
   _spdkio_compile_settings(spdkio_${name})
   target_compile_definitions(spdkio_${name} PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
   target_link_libraries(spdkio_${name} PRIVATE ${SPDKIO_ALL_DEPENDENCIES})
+  _spdkio_precompile(spdkio_${name} library)
   target_sources(spdkio PRIVATE $<TARGET_OBJECTS:spdkio_${name}>)
 endfunction()
 
@@ -47,6 +63,7 @@ function(spdkio_add_test name)
   target_compile_definitions(${target} PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
   target_link_libraries(${target} PRIVATE
     ${arg_LIBRARIES} spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} GTest::gtest GTest::gmock GTest::gtest_main)
+  _spdkio_precompile(${target} test)
   include(GoogleTest)
   gtest_discover_tests(${target}
     TEST_PREFIX "${name}."
@@ -69,6 +86,7 @@ function(spdkio_add_tool name)
     target_include_directories(spdkio_tool_objects PUBLIC "${PROJECT_SOURCE_DIR}/tools")
     target_compile_definitions(spdkio_tool_objects PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
     target_link_libraries(spdkio_tool_objects PUBLIC ${libraries})
+    _spdkio_precompile(spdkio_tool_objects library)
     list(APPEND libraries spdkio_tool_objects)
   endif()
   if(main IN_LIST sources)

@@ -2,6 +2,7 @@
 #include <spdkio/app/env.hpp>
 #include <spdkio/bdev/bdev_desc.hpp>
 #include <spdkio/bdev/service.hpp>
+#include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/scope.hpp>
 #include <spdkio/runtime/thread.hpp>
 

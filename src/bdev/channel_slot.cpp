@@ -23,6 +23,9 @@ RemovedChannel removed_channel;
 /// this Thread's is in flight.
 constexpr std::chrono::milliseconds retry_period{1};
 
+/// How many parked requests are submitted at once: each may end at once and its callback park the next behind it.
+constexpr std::size_t requests_per_retry = 256;
+
 constexpr std::uint32_t bit(IoType type) { return 1U << static_cast<std::uint32_t>(type); }
 constexpr std::uint32_t transferring = bit(IoType::read) | bit(IoType::write) | bit(IoType::compare) |
                                        bit(IoType::compare_and_write) | bit(IoType::zone_append);
@@ -112,7 +115,8 @@ void ChannelSlot::park(Io& io) noexcept {
 void ChannelSlot::submit_parked() noexcept {
   if (retrying_) return;
   retrying_ = true;
-  while (parked_head_ != nullptr) {
+  std::size_t count = 0;
+  while (parked_head_ != nullptr && count++ < requests_per_retry) {
     Io& io = *parked_head_;
     parked_head_ = io.next;
     if (parked_head_ == nullptr) parked_tail_ = &parked_head_;
@@ -123,7 +127,9 @@ void ChannelSlot::submit_parked() noexcept {
     if (refused_) break;
   }
   retrying_ = false;
-  if (parked_head_ == nullptr && retry_timer_.queued()) core_->cancel_timer(retry_timer_);
+  if (parked_head_ != nullptr && refused_) return;  // the timer that `park` set, or the next completion
+  if (retry_timer_.queued()) core_->cancel_timer(retry_timer_);
+  if (parked_head_ != nullptr) core_->add_timer(retry_timer_, std::chrono::microseconds{1});  // the next round
 }
 
 void ChannelSlot::finish_with_attention(Io& io, Io::OnComplete on_complete) noexcept {

@@ -44,7 +44,10 @@ Error IoOperationBase::error() const {
     std::string message;
     std::string hint;
     switch (static_cast<Misuse>(status.value())) {
-      case Misuse::out_of_range: message = fmt::format("the device ends at block {}", device.num_blocks().value); break;
+      case Misuse::out_of_range:
+        message = blocks == 0 ? "the range is empty"
+                              : fmt::format("the device ends at block {}", device.num_blocks().value);
+        break;
       case Misuse::buffer_size:
         message =
             fmt::format("{} bytes of buffer for {} block(s) of {} bytes", data_bytes_, blocks, geometry.block_size);

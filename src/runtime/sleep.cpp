@@ -12,7 +12,7 @@ bool SleepAwaiter::suspend(std::coroutine_handle<> waiting, PromiseBase* promise
   handle = waiting;
   if (promise != nullptr) promise->set_waiting_on("sleep_for");
   if (duration_ <= duration_.zero()) {
-    core_->make_ready(*this);
+    core_->make_ready_next_round(*this);
     return true;
   }
   fire = on_fire;

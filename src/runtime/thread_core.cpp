@@ -100,6 +100,12 @@ void ThreadCore::unwatch(int fd) noexcept { ::epoll_ctl(epoll_fd_.get(), EPOLL_C
 
 std::size_t ThreadCore::run_ready() noexcept {
   std::size_t count = 0;
+  if (yielded_head_ != nullptr) {
+    *ready_tail_ = yielded_head_;
+    ready_tail_ = yielded_tail_;
+    yielded_head_ = nullptr;
+    yielded_tail_ = &yielded_head_;
+  }
   while (ready_head_ != nullptr && count < ready_per_poll) {
     ReadyNode* node = ready_head_;
     ready_head_ = node->next_ready;
@@ -166,7 +172,7 @@ std::size_t ThreadCore::poll() noexcept {
 
 bool ThreadCore::arm() noexcept {
   disarm();
-  if (ready_head_ != nullptr || deferred_head_ != nullptr || pollers_changed_) return false;
+  if (ready_head_ != nullptr || yielded_head_ != nullptr || deferred_head_ != nullptr || pollers_changed_) return false;
   if (!timers_.empty() && timers_.earliest() <= read_clock()) return false;
   if (!mailbox_->arm()) return false;
   armed_ = true;

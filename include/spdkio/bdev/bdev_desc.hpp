@@ -32,8 +32,8 @@ struct OpenOptions {
 ///
 /// Every operation says in bytes or in blocks what it covers. Bytes must be whole blocks. Buffers must have exactly the
 /// length of the range (data and, on devices with interleaved metadata, metadata), and the alignment of
-/// `buffer_alignment()`. All of that is checked before anything is submitted: Misuse::out_of_range, misaligned,
-/// buffer_size, not_supported, read_only, wrong_thread, already_closed.
+/// `buffer_alignment()`. All of that is checked before anything is submitted: Misuse::out_of_range (also for an empty
+/// range), misaligned, buffer_size, not_supported, read_only, wrong_thread, already_closed.
 class BdevDesc {
  public:
   /// Opens by name or alias. Errors: ENODEV when there is none, EPERM when a claim forbids writing, Misuse::read_only

@@ -53,7 +53,7 @@ class ChannelSlot {
     }
     if ((transfers_ >> index & 1) != 0) {
       if (data_bytes != io.blocks * block_size_ || io.blocks == 0) [[unlikely]] {
-        return IoStatus::misuse(Misuse::buffer_size);
+        return IoStatus::misuse(io.blocks == 0 ? Misuse::out_of_range : Misuse::buffer_size);
       }
       std::uintptr_t address_bits = 0;
       for (std::uint32_t i = 0; i < io.iov_count; ++i) {
@@ -62,6 +62,8 @@ class ChannelSlot {
       }
       if ((address_bits & alignment_mask_) != 0) [[unlikely]]
         return IoStatus::misuse(Misuse::misaligned);
+    } else if (io.blocks == 0 && takes_range(io.type)) [[unlikely]] {
+      return IoStatus::misuse(Misuse::out_of_range);
     }
     return IoStatus::success();
   }
@@ -89,6 +91,10 @@ class ChannelSlot {
  private:
   friend class Io;
   ~ChannelSlot();
+  /// Operations without data of their own that mean nothing on an empty range.
+  static constexpr bool takes_range(IoType type) noexcept {
+    return type == IoType::write_zeroes || type == IoType::unmap || type == IoType::copy;
+  }
   void start_timing(Io& io) noexcept;
   void record_latency(Io& io) noexcept;
   void park(Io& io) noexcept;

@@ -64,8 +64,10 @@ class CompletionState final : public CompletionBase {
     return answer([&] { result_.emplace(std::unexpect, std::move(error)); });
   }
   Result<T> take() {
-    if (!result_)
-      throw Error(Misuse::already_closed, "this completion was awaited before").with_operation("completion");
+    if (!result_) {
+      Error twice(Misuse::already_closed, "this completion was awaited before");
+      return std::unexpected(std::move(twice).with_operation("completion"));
+    }
     auto result = std::move(*result_);
     result_.reset();
     return result;

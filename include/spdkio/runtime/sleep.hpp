@@ -44,7 +44,7 @@ class YieldAwaiter : private ReadyNode {
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
     handle = waiting;
     if (auto* promise = promise_of(waiting)) promise->set_waiting_on("yield");
-    ThreadCore::require_current("yield").make_ready(*this);
+    ThreadCore::require_current("yield").make_ready_next_round(*this);
     return true;
   }
   void await_resume() const noexcept {}
@@ -58,7 +58,8 @@ inline detail::SleepAwaiter sleep_for(std::chrono::nanoseconds duration) noexcep
   return detail::SleepAwaiter{duration};
 }
 
-/// Lets everything else that is ready on this Thread run first. A stop request has no effect on it.
+/// Lets everything else on this Thread run first: what is ready, messages, timers and pollers. A stop request has no
+/// effect on it.
 inline detail::YieldAwaiter yield() noexcept { return {}; }
 
 }  // namespace spdkio

@@ -111,6 +111,14 @@ class ThreadCore {
     if (armed_) [[unlikely]]
       poke();
   }
+  /// Ready in the next round: messages, timers and pollers have their turn before it.
+  void make_ready_next_round(ReadyNode& node) noexcept {
+    node.next_ready = nullptr;
+    *yielded_tail_ = &node;
+    yielded_tail_ = &node.next_ready;
+    if (armed_) [[unlikely]]
+      poke();
+  }
   /// An operation that completed at once asks before it goes on without suspending. False: let others run first.
   bool take_inline_turn() noexcept {
     if (inline_turns_ == 0) return false;
@@ -216,6 +224,8 @@ class ThreadCore {
   // Owner only.
   ReadyNode* ready_head_ = nullptr;
   ReadyNode** ready_tail_ = &ready_head_;
+  ReadyNode* yielded_head_ = nullptr;
+  ReadyNode** yielded_tail_ = &yielded_head_;
   Deferred* deferred_head_ = nullptr;
   Deferred** deferred_tail_ = &deferred_head_;
   std::uint64_t batch_ticks_ = 0;

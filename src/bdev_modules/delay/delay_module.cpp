@@ -54,6 +54,7 @@ class DelayChannel final : public StackedChannel {
     release(child, IoStatus::cancelled(Outcome::may_have_executed));
   }
   void device_removed() noexcept override {
+    removed_ = true;  // nor does what the base still has wait afterwards
     while (waiting_ != nullptr) release(*waiting_, status_of(*waiting_));
   }
 
@@ -82,6 +83,7 @@ class DelayChannel final : public StackedChannel {
     finish(child, status);
   }
   microseconds delay_of(IoType type) noexcept {
+    if (removed_) return microseconds::zero();
     std::size_t average;
     switch (type) {
       case IoType::read:
@@ -104,6 +106,7 @@ class DelayChannel final : public StackedChannel {
   const Latencies& latencies_;
   detail::ThreadCore& core_;
   StackedChild* waiting_ = nullptr;
+  bool removed_ = false;
   std::array<std::uint64_t, 2> counts_{};
 };
 

@@ -1,10 +1,14 @@
 #include <spdkio/bdev_modules/split.hpp>
 #include <spdkio/rpc/method_table.hpp>
+#include <spdkio/runtime/as_result.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <atomic>
+#include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -18,6 +22,21 @@ struct SplitLayout {
   std::uint32_t count;
   std::uint64_t size_mib;  ///< as asked for
   std::uint64_t blocks_per_part;
+};
+
+/// The base and how many hold it: each part, and the call that makes the parts while it runs. The last closes it.
+class SplitBase {
+ public:
+  explicit SplitBase(std::shared_ptr<StackedBase> base) : base_(std::move(base)) {}
+  const std::shared_ptr<StackedBase>& base() const noexcept { return base_; }
+  void hold() noexcept { holders_.fetch_add(1, std::memory_order_relaxed); }
+  Task<> release() {
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) co_await base_->close();
+  }
+
+ private:
+  std::shared_ptr<StackedBase> base_;
+  std::atomic<std::uint32_t> holders_{1};
 };
 
 class SplitChannel final : public StackedChannel {
@@ -42,8 +61,9 @@ class SplitChannel final : public StackedChannel {
 
 class SplitDevice final : public StackedDevice {
  public:
-  SplitDevice(std::string name, std::shared_ptr<StackedBase> base, const SplitLayout& layout, std::uint32_t index)
-      : StackedDevice(std::move(name), "Split Disk", part_geometry(*base, layout), base),
+  SplitDevice(std::string name, std::shared_ptr<SplitBase> base, const SplitLayout& layout, std::uint32_t index)
+      : StackedDevice(std::move(name), "Split Disk", part_geometry(*base->base(), layout), base->base()),
+        split_base_(std::move(base)),
         layout_(layout),
         index_(index) {}
   std::unique_ptr<Channel> make_channel() override {
@@ -54,11 +74,7 @@ class SplitDevice final : public StackedDevice {
     return type != IoType::reset && type != IoType::zone_report && type != IoType::zone_management &&
            type != IoType::nvme_admin && type != IoType::nvme_io && StackedDevice::supports(type);
   }
-  /// The last part to go closes the base.
-  Task<> shut_down() override {
-    if (shared_base().use_count() > 1) return StackedDevice::shut_down();
-    return shared_base()->close();
-  }
+  Task<> shut_down() override { return split_base_->release(); }
   nlohmann::ordered_json driver_specific() const override {
     return {{"split", {{"base_bdev", base().device().name()}, {"offset_blocks", index_ * layout_.blocks_per_part}}}};
   }
@@ -76,6 +92,7 @@ class SplitDevice final : public StackedDevice {
     geometry.num_blocks = layout.blocks_per_part;
     return geometry;
   }
+  std::shared_ptr<SplitBase> split_base_;
   SplitLayout layout_;
   std::uint32_t index_;
 };
@@ -106,24 +123,38 @@ std::vector<std::string> parts_of(const std::string& base) {
 
 Task<std::vector<Bdev>> create_parts(std::string base_name, std::uint32_t count, std::uint64_t size_mib) {
   auto base = co_await StackedBase::open(base_name, "split");
+  const auto split_base = std::make_shared<SplitBase>(base);
   std::vector<Bdev> parts;
   std::vector<std::string> names;
   std::exception_ptr failure;
   try {
     const SplitLayout layout = layout_of(base->device(), count, size_mib);
     for (std::uint32_t i = 0; i < count; ++i) {
-      auto device = std::make_unique<SplitDevice>(fmt::format("{}p{}", base->device().name(), i), base, layout, i);
-      auto state = co_await Service::current().register_device(std::move(device));
-      names.push_back(state->name());
-      parts.emplace_back(std::move(state));
+      auto name = fmt::format("{}p{}", base->device().name(), i);
+      auto device = std::make_unique<SplitDevice>(std::move(name), split_base, layout, i);
+      // Before it is registered: from then on anyone may remove it.
+      split_base->hold();
+      auto registering = Service::current().register_device(std::move(device));
+      auto state = co_await as_result(std::move(registering));
+      if (!state) {
+        co_await split_base->release();
+        throw state.error();
+      }
+      names.push_back((*state)->name());
+      parts.emplace_back(*std::move(state));
     }
     base->watch(names, false);
+    co_await split_base->release();
     co_return parts;
   } catch (...) {
     failure = std::current_exception();
   }
-  for (const auto& name : names) co_await Service::current().unregister_device(name);
-  co_await base->close();
+  for (const auto& name : names) {
+    // A part that somebody else removed meanwhile is gone all the same.
+    auto removing = Service::current().unregister_device(name);
+    co_await as_result(std::move(removing));
+  }
+  co_await split_base->release();
   std::rethrow_exception(failure);
 }
 

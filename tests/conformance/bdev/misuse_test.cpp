@@ -41,6 +41,17 @@ TEST_P(MisuseTest, BeyondTheEnd) {
   }
 }
 
+TEST_P(MisuseTest, EmptyRanges) {
+  expect_refused(run(desc_->read(channel_, DmaSpan{}, blocks(0, 0))), Misuse::out_of_range);
+  expect_refused(run(desc_->write(channel_, DmaSpan{}, blocks(8, 0))), Misuse::out_of_range);
+  if (desc_->supports(IoType::unmap)) {
+    expect_refused(run(desc_->unmap(channel_, blocks(0, 0))), Misuse::out_of_range);
+  }
+  if (desc_->supports(IoType::write_zeroes)) {
+    expect_refused(run(desc_->write_zeroes(channel_, blocks(0, 0))), Misuse::out_of_range);
+  }
+}
+
 TEST_P(MisuseTest, OffsetsAndLengthsInsideABlock) {
   const DmaBuf data = buffer(2);
   expect_refused(run(desc_->read(channel_, data, ByteOffset{1})), Misuse::misaligned);
