@@ -88,9 +88,9 @@ class Spawned {
         // The waiter hears of it last: what the task owned is gone by then.
         void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           handle.promise().ended();
-          const auto state = std::move(handle.promise().state);
+          const auto joined = std::move(handle.promise().state);
           handle.destroy();
-          state->finish();
+          joined->finish();
         }
         void await_resume() const noexcept {}
       };
