@@ -27,6 +27,11 @@ DescState::DescState(std::shared_ptr<DeviceState> device, Access access)
   device_->add_descriptor(*this);
 }
 
+DescState::DescState(std::shared_ptr<DeviceState> device, Access access, std::weak_ptr<BaseObserver> observer)
+    : device_(std::move(device)), access_(access), observer_(std::move(observer)) {
+  device_->add_descriptor(*this);
+}
+
 DescState::~DescState() {
   if (closed()) return;
   release_claim();
@@ -40,7 +45,7 @@ void DescState::close() {
         .with_device(device_->name());
   }
   const auto* core = detail::ThreadCore::current();
-  if (core == nullptr || core->mailbox() != home_) {
+  if (home_ != nullptr && (core == nullptr || core->mailbox() != home_)) {
     throw Error(Misuse::wrong_thread, "opened on thread '" + home_->name() + "'")
         .with_operation("close")
         .with_device(device_->name());
@@ -52,6 +57,11 @@ void DescState::close() {
 }
 
 void DescState::deliver(const BdevEvent& event) {
+  if (home_ == nullptr) {
+    const auto observer = observer_.lock();
+    if (observer != nullptr && event.type == BdevEventType::resize) observer->base_resized(event.num_blocks);
+    return;  // `DeviceState::retire` awaits the observer of a removal
+  }
   const std::weak_ptr<DescState> weak = weak_from_this();
   [[maybe_unused]] const auto sent = ThreadHandle{home_}.send([weak, event] {
     const auto self = weak.lock();

@@ -228,9 +228,17 @@ void DeviceState::check_write_access() const {
       .with_device(name_);
 }
 
-void DeviceState::notify(const BdevEvent& event) {
+std::vector<std::shared_ptr<DescState>> DeviceState::descriptors() const {
+  std::vector<std::shared_ptr<DescState>> descriptors;
   const std::lock_guard lock(mutex_);
-  for (DescState* desc : descriptors_) desc->deliver(event);
+  for (DescState* desc : descriptors_) {
+    if (auto alive = desc->weak_from_this().lock()) descriptors.push_back(std::move(alive));
+  }
+  return descriptors;
+}
+
+void DeviceState::notify(const BdevEvent& event) {
+  for (const auto& desc : descriptors()) desc->deliver(event);
 }
 
 void DeviceState::resize(BlockCount num_blocks) {
@@ -256,6 +264,9 @@ Task<> DeviceState::retire() {
   };
   while (slot_being_made()) co_await yield();
   co_await for_each_slot(retire_slot);
+  for (const auto& desc : descriptors()) {
+    if (const auto observer = desc->observer()) co_await observer->base_removed();
+  }
   co_await device_->shut_down();
   std::unique_ptr<Device> device;
   {

@@ -16,16 +16,32 @@ enum class Access : std::uint8_t { read_only, read_write };
 
 namespace bdev {
 
+/// A module whose device stands on another hears of the base in this way and not on a Thread: the one that made its device
+/// may have ended long before.
+class BaseObserver {
+ public:
+  /// The base goes away, and nothing is in flight there any more. Awaited by whoever removes it, on his Thread.
+  virtual Task<> base_removed() = 0;
+  /// On the Thread that reports the new size.
+  virtual void base_resized(BlockCount num_blocks) noexcept = 0;
+
+ protected:
+  ~BaseObserver() = default;
+};
+
 class DescState : public std::enable_shared_from_this<DescState> {
  public:
   DescState(std::shared_ptr<DeviceState> device, Access access);
+  /// A module's: belongs to no Thread, and the observer is told instead of events being queued.
+  DescState(std::shared_ptr<DeviceState> device, Access access, std::weak_ptr<BaseObserver> observer);
   DescState(const DescState&) = delete;
   ~DescState();
 
   DeviceState& device() const noexcept { return *device_; }
   const std::shared_ptr<DeviceState>& shared_device() const noexcept { return device_; }
   Access access() const noexcept { return access_; }
-  const std::shared_ptr<detail::Mailbox>& home() const noexcept { return home_; }
+  /// Null when there is none, or none any more.
+  std::shared_ptr<BaseObserver> observer() const noexcept { return observer_.lock(); }
   bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
 
   /// What forbids this operation through this descriptor and slot, or success. Inline: it is asked for every I/O.
@@ -41,7 +57,7 @@ class DescState : public std::enable_shared_from_this<DescState> {
     return IoStatus::success();
   }
 
-  /// Home Thread. Throws Misuse::already_closed the second time.
+  /// Home Thread, if it has one. Throws Misuse::already_closed the second time.
   void close();
   /// Any OS thread: queues an event for `next_event`.
   void deliver(const BdevEvent& event);
@@ -54,7 +70,8 @@ class DescState : public std::enable_shared_from_this<DescState> {
   class EventWait;
   std::shared_ptr<DeviceState> device_;
   Access access_;
-  std::shared_ptr<detail::Mailbox> home_;
+  std::shared_ptr<detail::Mailbox> home_;  ///< null for a module's
+  std::weak_ptr<BaseObserver> observer_;
   std::atomic<bool> closed_{false};
   std::optional<std::string> claimed_by_;
   std::deque<BdevEvent> events_;

@@ -120,7 +120,10 @@ class DelayDevice final : public StackedDevice {
   }
   std::unique_ptr<Channel> make_channel() override { return std::make_unique<DelayChannel>(base(), latencies_); }
   bool supports(IoType type) const noexcept override { return type == IoType::abort || StackedDevice::supports(type); }
-  Task<> shut_down() override { return shared_base()->close(); }
+  Task<> shut_down() override {
+    shared_base()->close();
+    return StackedDevice::shut_down();
+  }
   void set(const std::array<microseconds, 4>& latencies) noexcept {
     for (std::size_t i = 0; i < latencies.size(); ++i) latencies_[i].store(latencies[i].count());
   }
@@ -152,7 +155,7 @@ class DelayDevice final : public StackedDevice {
 Task<Bdev> create_named(std::string name, std::string base_name, std::array<microseconds, 4> latencies, Uuid uuid) {
   if (name.empty()) refuse_option("delay", "name", "is empty");
   check_latencies(name, latencies);
-  auto base = co_await StackedBase::open(std::move(base_name), "delay");
+  auto base = StackedBase::open(base_name, "delay");
   co_return co_await register_stacked(base, std::make_unique<DelayDevice>(name, base, latencies, uuid), true);
 }
 

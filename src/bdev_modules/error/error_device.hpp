@@ -35,7 +35,10 @@ class ErrorDevice final : public StackedDevice {
   ErrorDevice(std::string name, std::shared_ptr<StackedBase> base, const Uuid& uuid);
   bool supports(IoType type) const noexcept override;
   std::unique_ptr<Channel> make_channel() override { return std::make_unique<ErrorChannel>(*this); }
-  Task<> shut_down() override { return shared_base()->close(); }
+  Task<> shut_down() override {
+    shared_base()->close();
+    return StackedDevice::shut_down();
+  }
   nlohmann::ordered_json driver_specific() const override;
   nlohmann::ordered_json config() const override;
 

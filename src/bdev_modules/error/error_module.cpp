@@ -14,7 +14,7 @@ namespace {
 
 Task<Bdev> create_named(std::string base_name, std::string name, Uuid uuid) {
   if (name.empty()) name = "EE_" + base_name;
-  auto base = co_await StackedBase::open(std::move(base_name), "error");
+  auto base = StackedBase::open(base_name, "error");
   co_return co_await register_stacked(base, std::make_unique<ErrorDevice>(name, base, uuid), true);
 }
 

@@ -19,7 +19,10 @@ class PassthruDevice final : public StackedDevice {
     set_uuid(uuid);
   }
   std::unique_ptr<Channel> make_channel() override { return std::make_unique<StackedChannel>(base()); }
-  Task<> shut_down() override { return shared_base()->close(); }
+  Task<> shut_down() override {
+    shared_base()->close();
+    return StackedDevice::shut_down();
+  }
   nlohmann::ordered_json driver_specific() const override {
     return {{"passthru", {{"name", name()}, {"base_bdev_name", base().device().name()}}}};
   }
@@ -31,7 +34,7 @@ class PassthruDevice final : public StackedDevice {
 
 Task<Bdev> create_named(std::string name, std::string base_name, Uuid uuid) {
   if (name.empty()) refuse_option("passthru", "name", "is empty");
-  auto base = co_await StackedBase::open(std::move(base_name), "passthru");
+  auto base = StackedBase::open(base_name, "passthru");
   co_return co_await register_stacked(base, std::make_unique<PassthruDevice>(name, base, uuid), true);
 }
 

@@ -30,8 +30,8 @@ class SplitBase {
   explicit SplitBase(std::shared_ptr<StackedBase> base) : base_(std::move(base)) {}
   const std::shared_ptr<StackedBase>& base() const noexcept { return base_; }
   void hold() noexcept { holders_.fetch_add(1, std::memory_order_relaxed); }
-  Task<> release() {
-    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) co_await base_->close();
+  void release() noexcept {
+    if (holders_.fetch_sub(1, std::memory_order_acq_rel) == 1) base_->close();
   }
 
  private:
@@ -74,7 +74,10 @@ class SplitDevice final : public StackedDevice {
     return type != IoType::reset && type != IoType::zone_report && type != IoType::zone_management &&
            type != IoType::nvme_admin && type != IoType::nvme_io && StackedDevice::supports(type);
   }
-  Task<> shut_down() override { return split_base_->release(); }
+  Task<> shut_down() override {
+    split_base_->release();
+    return StackedDevice::shut_down();
+  }
   nlohmann::ordered_json driver_specific() const override {
     return {{"split", {{"base_bdev", base().device().name()}, {"offset_blocks", index_ * layout_.blocks_per_part}}}};
   }
@@ -122,7 +125,7 @@ std::vector<std::string> parts_of(const std::string& base) {
 }
 
 Task<std::vector<Bdev>> create_parts(std::string base_name, std::uint32_t count, std::uint64_t size_mib) {
-  auto base = co_await StackedBase::open(base_name, "split");
+  auto base = StackedBase::open(base_name, "split");
   const auto split_base = std::make_shared<SplitBase>(base);
   std::vector<Bdev> parts;
   std::vector<std::string> names;
@@ -137,14 +140,14 @@ Task<std::vector<Bdev>> create_parts(std::string base_name, std::uint32_t count,
       auto registering = Service::current().register_device(std::move(device));
       auto state = co_await as_result(std::move(registering));
       if (!state) {
-        co_await split_base->release();
+        split_base->release();
         throw state.error();
       }
       names.push_back((*state)->name());
       parts.emplace_back(*std::move(state));
     }
     base->watch(names, false);
-    co_await split_base->release();
+    split_base->release();
     co_return parts;
   } catch (...) {
     failure = std::current_exception();
@@ -154,7 +157,7 @@ Task<std::vector<Bdev>> create_parts(std::string base_name, std::uint32_t count,
     auto removing = Service::current().unregister_device(name);
     co_await as_result(std::move(removing));
   }
-  co_await split_base->release();
+  split_base->release();
   std::rethrow_exception(failure);
 }
 

@@ -3,9 +3,7 @@
 #include <spdkio/base/log.hpp>
 #include <spdkio/bdev/service.hpp>
 #include <spdkio/runtime/as_result.hpp>
-#include <spdkio/runtime/thread.hpp>
 
-#include <exception>
 #include <new>
 #include <utility>
 
@@ -14,62 +12,64 @@ namespace {
 constexpr std::size_t children_per_slab = 64;
 }
 
-StackedBase::StackedBase(BdevDesc desc) : desc_(std::move(desc)), home_(CurrentThread::handle()) {}
-
-Task<std::shared_ptr<StackedBase>> StackedBase::open(std::string base, std::string module) {
-  const auto found = Service::current().find(base);
-  const bool read_only = found != nullptr && found->geometry().read_only;
-  auto desc = co_await BdevDesc::open(base, read_only ? Access::read_only : Access::read_write);
-  std::exception_ptr failure;
-  try {
-    desc.claim(Claim::exclusive_write, module);
-  } catch (...) {
-    failure = std::current_exception();
+std::shared_ptr<StackedBase> StackedBase::open(const std::string& base, std::string module) {
+  auto device = Service::current().find(base);
+  if (device == nullptr || device->removed()) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("open").with_device(base);
   }
-  if (failure) {
-    co_await desc.close();
-    std::rethrow_exception(failure);
-  }
-  co_return std::make_shared<StackedBase>(std::move(desc));
+  const bool read_only = device->geometry().read_only;
+  if (!read_only) device->check_write_access();
+  const std::shared_ptr<StackedBase> self(new StackedBase);
+  self->desc_ = std::make_shared<DescState>(std::move(device), read_only ? Access::read_only : Access::read_write,
+                                            std::weak_ptr<BaseObserver>(self));
+  self->desc_->claim(Claim::exclusive_write, std::move(module), 0);
+  return self;
 }
+
+StackedBase::~StackedBase() { close(); }
 
 void StackedBase::watch(std::vector<std::string> dependents, bool follow_size) {
-  home_.spawn(watch_events(desc_.state(), std::move(dependents), follow_size), "watch " + desc_.name()).detach();
+  const std::lock_guard lock(mutex_);
+  dependents_ = std::move(dependents);
+  follow_size_ = follow_size;
 }
 
-Task<> StackedBase::watch_events(std::shared_ptr<DescState> desc, std::vector<std::string> dependents,
-                                 bool follow_size) {
-  for (;;) {
-    auto waiting = desc->next_event();
-    const auto event = co_await as_result(std::move(waiting));
-    if (!event || !*event) co_return;  // closed, or the Thread ends
-    if ((*event)->type == BdevEventType::remove) {
-      for (const auto& name : dependents) {
-        auto removing = Service::current().unregister_device(name);
-        const auto removed = co_await as_result(std::move(removing));
-        if (!removed && removed.error().code() != std::errc::no_such_device) {
-          log::error("cannot remove '{}' after its base: {}", name, removed.error().what());
-        }
-      }
-      co_return;
-    }
-    if ((*event)->type != BdevEventType::resize || !follow_size) continue;
-    for (const auto& name : dependents) {
-      try {
-        Service::current().notify_resize(name, (*event)->num_blocks);
-      } catch (const Error& error) {
-        log::warn("'{}' can't follow the size of its base: {}", name, error.what());
-      }
+Task<> StackedBase::base_removed() {
+  std::vector<std::string> dependents;
+  {
+    const std::lock_guard lock(mutex_);
+    dependents = dependents_;
+  }
+  for (const auto& name : dependents) {
+    auto removing = Service::current().unregister_device(name);
+    const auto removed = co_await as_result(std::move(removing));
+    if (!removed && removed.error().code() != std::errc::no_such_device) {
+      log::error("cannot remove '{}' after its base: {}", name, removed.error().what());
     }
   }
 }
 
-Task<> StackedBase::close() {
-  if (!home_.is_current()) co_await resume_on(home_);
-  if (!desc_.state()->closed()) desc_.state()->close();
+void StackedBase::base_resized(BlockCount num_blocks) noexcept {
+  std::vector<std::string> dependents;
+  {
+    const std::lock_guard lock(mutex_);
+    if (follow_size_) dependents = dependents_;
+  }
+  for (const auto& name : dependents) {
+    try {
+      Service::current().notify_resize(name, num_blocks);
+    } catch (const Error& error) {
+      log::warn("'{}' can't follow the size of its base: {}", name, error.what());
+    }
+  }
 }
 
-StackedChannel::StackedChannel(const StackedBase& base) : base_(base.desc().io_channel()) {}
+void StackedBase::close() noexcept {
+  const std::lock_guard lock(mutex_);
+  if (desc_ != nullptr && !std::exchange(closed_, true)) desc_->close();
+}
+
+StackedChannel::StackedChannel(const StackedBase& base) : base_(base.io_channel()) {}
 
 StackedChannel::~StackedChannel() = default;
 
@@ -124,16 +124,16 @@ bool StackedDevice::supports(IoType type) const noexcept { return base_->device(
 
 Task<Bdev> register_stacked(std::shared_ptr<StackedBase> base, std::unique_ptr<StackedDevice> device,
                             bool follow_size) {
-  std::exception_ptr failure;
-  try {
-    auto state = co_await Service::current().register_device(std::move(device));
-    base->watch({state->name()}, follow_size);
-    co_return Bdev{std::move(state)};
-  } catch (...) {
-    failure = std::current_exception();
+  // Before it is known: its base may go from then on.
+  std::vector<std::string> dependents{device->name()};
+  base->watch(std::move(dependents), follow_size);
+  auto registering = Service::current().register_device(std::move(device));
+  auto state = co_await as_result(std::move(registering));
+  if (!state) {
+    base->close();
+    throw std::move(state).error();
   }
-  co_await base->close();
-  std::rethrow_exception(failure);
+  co_return Bdev{*std::move(state)};
 }
 
 Geometry geometry_of(const DeviceState& base) {

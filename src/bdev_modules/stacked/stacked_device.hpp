@@ -3,37 +3,46 @@
 #pragma once
 
 #include <spdkio/bdev/bdev.hpp>
-#include <spdkio/bdev/bdev_desc.hpp>
+#include <spdkio/bdev/desc_state.hpp>
 #include <spdkio/bdev/device.hpp>
+#include <spdkio/bdev/device_state.hpp>
 #include <spdkio/bdev/io_channel.hpp>
 #include <spdkio/runtime/task.hpp>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 namespace spdkio::bdev {
 
-/// An open, claimed base.
-class StackedBase {
+/// An open, claimed base. Any Thread.
+class StackedBase final : public BaseObserver {
  public:
-  /// Opens `base` for writing unless it is read-only, and claims it for `module`. On the Thread where the device will
-  /// also be shut down. Throws ENODEV, or EPERM naming who holds it.
-  static Task<std::shared_ptr<StackedBase>> open(std::string base, std::string module);
-  explicit StackedBase(BdevDesc desc);
+  /// Opens `base` for writing unless it is read-only, and claims it for `module`. Throws ENODEV, or EPERM naming who
+  /// holds it.
+  static std::shared_ptr<StackedBase> open(const std::string& base, std::string module);
+  ~StackedBase();
 
-  const BdevDesc& desc() const noexcept { return desc_; }
-  DeviceState& device() const noexcept { return desc_.state()->device(); }
-  /// Watches the base until it is closed: a removal unregisters every device in `dependents`, a change of size is told
-  /// to `on_resize`.
+  DeviceState& device() const noexcept { return desc_->device(); }
+  /// For the current Thread; throws ENODEV after a removal.
+  IoChannel io_channel() const { return IoChannel{device().acquire_slot()}; }
+  /// From now on a removal of the base unregisters every device in `dependents`, and with `follow_size` they take on
+  /// its size.
   void watch(std::vector<std::string> dependents, bool follow_size);
-  /// On any Thread; the second call does nothing.
-  Task<> close();
+  /// The second call does nothing.
+  void close() noexcept;
 
  private:
-  static Task<> watch_events(std::shared_ptr<DescState> desc, std::vector<std::string> dependents, bool follow_size);
-  BdevDesc desc_;
-  ThreadHandle home_;
+  StackedBase() = default;
+  Task<> base_removed() override;
+  void base_resized(BlockCount num_blocks) noexcept override;
+
+  std::shared_ptr<DescState> desc_;
+  std::mutex mutex_;
+  bool closed_ = false;
+  std::vector<std::string> dependents_;
+  bool follow_size_ = false;
 };
 
 struct StackedChild;

@@ -218,6 +218,7 @@ TEST_F(ClaimTest, AnOpenWriterKeepsAClaimAway) {
   block_on(writer.close());
 }
 
+/// Sizes and removals that reach devices standing on others.
 class ResizeTest : public EngineTest {};
 
 TEST_F(ResizeTest, ArrivesAsAnEventAndMovesTheEnd) {
@@ -249,12 +250,35 @@ TEST_F(ResizeTest, ARemovedBaseTakesWhatStandsOnItAlong) {
   const auto event = block_on(desc.next_event());
   ASSERT_TRUE(event);
   EXPECT_EQ(event->type, bdev::BdevEventType::remove);
-  const auto gone = [&]() -> Task<> {
-    while (!bdev::Service::current().list().empty()) co_await yield();
-  };
-  block_on(gone());
   EXPECT_TRUE(Bdev::all().empty());
   block_on(desc.close());
+}
+
+TEST_F(ResizeTest, TheThreadThatMadeAStackedDeviceMayHaveEnded) {
+  std::thread([] {
+    block_on(bdev::create_null({.name = "Base", .num_blocks = 100}));
+    block_on(bdev::create_passthru({.name = "Top", .base = "Base"}));
+    block_on(bdev::create_passthru({.name = "Roof", .base = "Top"}));
+  }).join();
+  bdev::Service::current().notify_resize("Base", BlockCount{200});
+  EXPECT_EQ(Bdev::find("Roof")->num_blocks(), BlockCount{200});
+  block_on(bdev::delete_passthru("Roof"));
+  EXPECT_EQ(Bdev::find("Top")->claim().type, bdev::Claim::none);
+  unregister("Base");
+  EXPECT_TRUE(Bdev::all().empty());
+}
+
+TEST_F(ResizeTest, PartsRemovedAtOnceLetTheirBaseGo) {
+  block_on(bdev::create_null({.name = "Base", .num_blocks = 100}));
+  block_on(bdev::create_split({.base = "Base", .count = 2}));
+  auto both = []() -> Task<> {
+    auto& service = bdev::Service::current();
+    co_await when_all(service.unregister_device("Basep0"), service.unregister_device("Basep1"));
+  };
+  block_on(both());
+  EXPECT_EQ(Bdev::find("Base")->claim().type, bdev::Claim::none);
+  block_on(bdev::create_split({.base = "Base", .count = 4}));
+  EXPECT_EQ(Bdev::all().size(), 5u);
 }
 
 }  // namespace
