@@ -41,7 +41,7 @@ target_compile_options(spdkio_warnings INTERFACE
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict -Wno-maybe-uninitialized>
   # Designated initializers that leave defaulted members out are how options are passed here.
   -Wno-missing-field-initializers
-  $<$<CXX_COMPILER_ID:Clang>:-Wshadow -Wimplicit-fallthrough -Wunreachable-code>)
+  $<$<CXX_COMPILER_ID:Clang>:-Wimplicit-fallthrough -Wunreachable-code>)
 
 # Sanitizers apply to the whole build: mixing instrumented and plain objects hides what they look for.
 if(SPDKIO_SANITIZE)

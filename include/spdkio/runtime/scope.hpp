@@ -48,8 +48,8 @@ class ScopeTask {
         bool await_ready() const noexcept { return false; }
         std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           auto& promise = handle.promise();
-          const auto state = std::move(promise.state);
-          const auto next = state->task_ended(promise, std::move(promise.failure));
+          const auto scope = std::move(promise.state);
+          const auto next = scope->task_ended(promise, std::move(promise.failure));
           handle.destroy();
           return next;
         }
