@@ -1,0 +1,250 @@
+// Snapshots, clones, and blobs that stop being clones. Every step leaves a store that a recovery understands: a blob in
+// the middle of it says so in an internal xattr.
+#include <algorithm>
+#include <exception>
+#include <utility>
+
+#include "blob/store.hpp"
+
+namespace spdkio::blob {
+
+namespace name = format::internal_name;
+
+namespace {
+
+/// Puts back what it kept, unless told not to.
+class Undo {
+ public:
+  explicit Undo(BlobNode& node) : node_(node), flags_(node.flags), xattrs_(node.internal_xattrs) {}
+  Undo(const Undo&) = delete;
+  ~Undo() {
+    if (keep_) return;
+    node_.set_flags(flags_);
+    node_.internal_xattrs = std::move(xattrs_);
+  }
+  void keep() noexcept { keep_ = true; }
+
+ private:
+  BlobNode& node_;
+  format::FlagsDescriptor flags_;
+  format::Xattrs xattrs_;
+  bool keep_ = false;
+};
+
+std::vector<std::byte> id_bytes(BlobId id) {
+  const format::Le64 value = id.value;
+  const auto bytes = std::as_bytes(std::span(&value, 1));
+  return {bytes.begin(), bytes.end()};
+}
+
+void set_internal(BlobNode& node, std::string_view which, std::vector<std::byte> value) {
+  node.internal_xattrs.insert_or_assign(std::string(which), std::move(value));
+  node.flags.invalid = node.flags.invalid | format::flag::internal_xattrs;
+}
+
+void remove_internal(BlobNode& node, std::string_view which) {
+  if (const auto found = node.internal_xattrs.find(which); found != node.internal_xattrs.end()) {
+    node.internal_xattrs.erase(found);
+  }
+  if (node.internal_xattrs.empty()) node.flags.invalid = node.flags.invalid & ~format::flag::internal_xattrs;
+}
+
+}  // namespace
+
+Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
+  const auto operations = co_await operations_.lock();
+  BlobNode& origin = get(of);
+  if (origin.is_damaged()) throw Error(std::errc::illegal_byte_sequence, origin.damage);
+  if (origin.data_ro || origin.md_ro) {
+    throw Error(Misuse::read_only, "blob " + to_string(of) + " is read-only").with_hint("clone it instead");
+  }
+  require_certain(origin);
+
+  auto made = std::make_unique<BlobNode>(take_page());
+  BlobNode& snapshot = *made;
+  const BlobId id = snapshot.id();
+  std::exception_ptr failure;
+  try {
+    co_await freeze(origin);
+  } catch (...) {
+    used_pages_.release(snapshot.root);
+    throw;
+  }
+  try {
+    const auto metadata = co_await metadata_.lock();
+    BlobNode* const parent =
+        origin.parent.load(std::memory_order_relaxed) == nullptr ? nullptr : nodes_.at(origin.parent.load()->root).get();
+    // 1. The snapshot, with all that the blob has; it says that the blob does not know of it yet.
+    snapshot.extent_table = origin.extent_table;
+    snapshot.xattrs = std::move(xattrs);
+    snapshot.internal_xattrs = origin.internal_xattrs;
+    snapshot.flags = origin.flags;
+    set_internal(snapshot, name::snapshot_in_progress, id_bytes(of));
+    snapshot.set_flags(snapshot.flags);
+    snapshot.extent_pages = origin.extent_pages;
+    std::swap(snapshot.map, origin.map);
+    bool created = false;
+    bool took_over = false;
+    Undo undo(origin);
+    const std::uint64_t size = snapshot.map->size();
+    origin.map->set_size(size);
+    nodes_.emplace(snapshot.root, std::move(made));
+    try {
+      co_await persist(snapshot, size, {}, {});
+      created = true;
+      // 2. The blob refers to it, and has nothing of its own.
+      set_internal(origin, name::parent, id_bytes(snapshot.id()));
+      remove_internal(origin, name::external_snapshot);
+      origin.flags.invalid = (origin.flags.invalid | format::flag::thin) & ~format::flag::external_snapshot;
+      origin.extent_pages.clear();
+      co_await persist(origin, size, {}, {});
+      undo.keep();
+      took_over = true;
+      origin.set_flags(origin.flags);
+      set_parent(origin, nullptr);
+      set_parent(snapshot, parent);
+      set_parent(origin, &snapshot);
+      // 3. It is done. A recovery would do this step.
+      remove_internal(snapshot, name::snapshot_in_progress);
+      snapshot.flags.data_ro = snapshot.flags.data_ro | format::flag::read_only;
+      snapshot.set_flags(snapshot.flags);
+      co_await persist(snapshot, size, {}, {});
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure && !took_over) {
+      std::swap(snapshot.map, origin.map);
+      origin.extent_pages = snapshot.extent_pages;
+      // After an uncertain write nobody knows which of the two the disk has: both stay as they are until a recovery.
+      if (created && !origin.uncertain && !snapshot.uncertain) {
+        try {
+          co_await erase(snapshot);
+          for (const std::uint32_t page : snapshot.chain) used_pages_.release(page);
+        } catch (...) {
+          origin.uncertain = true;
+        }
+      }
+      if (snapshot.uncertain) origin.uncertain = true;
+      const std::uint32_t root = snapshot.root;
+      const bool leak = origin.uncertain;
+      nodes_.erase(root);
+      if (!leak) used_pages_.release(root);
+    }
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await thaw(origin);
+  if (failure) std::rethrow_exception(failure);
+  co_return id;
+}
+
+Task<BlobId> Store::clone(BlobId of, format::Xattrs xattrs) {
+  const auto operations = co_await operations_.lock();
+  BlobNode& origin = get(of);
+  if (origin.is_damaged()) throw Error(std::errc::illegal_byte_sequence, origin.damage);
+  if (!origin.data_ro) {
+    throw Error(Misuse::invalid_argument, "blob " + to_string(of) + " is not read-only")
+        .with_hint("take a snapshot of it and clone that");
+  }
+  require_certain(origin);
+  auto made = std::make_unique<BlobNode>(take_page());
+  BlobNode& node = *made;
+  node.flags.invalid = format::flag::extent_table | format::flag::thin;
+  node.flags.md_ro = origin.flags.md_ro & format::flag::clear_method_mask;
+  set_internal(node, name::parent, id_bytes(of));
+  node.set_flags(node.flags);
+  node.xattrs = std::move(xattrs);
+  const BlobId id = node.id();
+  co_await create_node(std::move(made), origin.map->size(), {});
+  set_parent(node, &origin);
+  co_return id;
+}
+
+Task<> Store::inflate(BlobNode& node, bool all) {
+  const auto operations = co_await operations_.lock();
+  if (node.data_ro || node.md_ro) throw Error(Misuse::read_only, "blob " + to_string(node.id()) + " is read-only");
+  require_certain(node);
+  const BlobNode* const parent = node.parent.load(std::memory_order_relaxed);
+  if (parent == nullptr && !all) {
+    throw Error(Misuse::invalid_argument, "blob " + to_string(node.id()) + " is not a clone");
+  }
+  const std::uint64_t size = node.map->size();
+  for (std::uint64_t index = 0; index < size; ++index) {
+    if (node.map->find(index) != 0) continue;
+    const bool in_parent = parent != nullptr && index < parent->map->size() && parent->map->find(index) != 0;
+    if (!all && !in_parent) continue;
+    co_await allocate(node, index, 1, {}, 0, 0);
+  }
+  co_await freeze(node);
+  std::exception_ptr failure;
+  try {
+    const auto metadata = co_await metadata_.lock();
+    BlobNode* const next = all || parent == nullptr || parent->parent.load() == nullptr
+                               ? nullptr
+                               : nodes_.at(parent->parent.load()->root).get();
+    Undo undo(node);
+    if (next != nullptr) {
+      set_internal(node, name::parent, id_bytes(next->id()));
+    } else {
+      remove_internal(node, name::parent);
+    }
+    if (all) node.flags.invalid = node.flags.invalid & ~format::flag::thin;
+    co_await persist(node, size, {}, {});
+    undo.keep();
+    node.set_flags(node.flags);
+    set_parent(node, next);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await thaw(node);
+  if (failure) std::rethrow_exception(failure);
+}
+
+Task<> Store::remove_snapshot_of(BlobNode& node, BlobNode& clone) {
+  require_certain(clone);
+  co_await freeze(clone);
+  std::exception_ptr failure;
+  try {
+    const auto metadata = co_await metadata_.lock();
+    Undo undo(node);
+    // 1. From here on a recovery looks at the clone to see whether the snapshot is still needed.
+    set_internal(node, name::removal_in_progress, id_bytes(clone.id()));
+    co_await persist(node, node.map->size(), {}, {});
+    // 2. The clone gets what it shares.
+    Overlay overlay;
+    std::set<std::uint32_t> extents;
+    node.map->for_each_allocated(0, std::min(node.map->size(), clone.map->size()),
+                                 [&](std::uint64_t index, std::uint32_t cluster) {
+                                   if (clone.map->find(index) != 0) return;
+                                   overlay[index] = cluster;
+                                   extents.insert(static_cast<std::uint32_t>(index / format::clusters_per_extent));
+                                 });
+    const BlobNode* const above = node.parent.load(std::memory_order_relaxed);
+    BlobNode* const next = above == nullptr ? nullptr : nodes_.at(above->root).get();
+    {
+      Undo undo_clone(clone);
+      if (next != nullptr) {
+        set_internal(clone, name::parent, id_bytes(next->id()));
+      } else {
+        remove_internal(clone, name::parent);
+      }
+      co_await persist(clone, clone.map->size(), std::move(extents), overlay);
+      undo_clone.keep();
+    }
+    undo.keep();
+    clone.set_flags(clone.flags);
+    for (const auto& [index, cluster] : overlay) {
+      clone.map->set(index, cluster);
+      node.map->set(index, 0);
+    }
+    set_parent(clone, next);
+  } catch (...) {
+    failure = std::current_exception();
+    // What is on the disk says that the removal has begun, which is harmless; but it may also say that it is done.
+    if (clone.uncertain) node.uncertain = true;
+  }
+  co_await thaw(clone);
+  if (failure) std::rethrow_exception(failure);
+}
+
+}  // namespace spdkio::blob
