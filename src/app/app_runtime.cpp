@@ -3,6 +3,7 @@
 #include <spdkio/base/clock.hpp>
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/nvmf/target.hpp>
 #include <spdkio/rpc/error.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/lcore.hpp>
@@ -217,6 +218,7 @@ Task<> AppRuntime::shut_down() {
   stop_request_->set();
   if (server_) co_await server_->close();
   server_.reset();
+  co_await nvmf::destroy_all_targets();  // hosts are disconnected before what serves them goes
   co_await stop_all_tasks();
   co_await app::remove_all_bdevs(engine().bdevs());
 }

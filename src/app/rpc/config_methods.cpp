@@ -1,5 +1,6 @@
 // framework_get_subsystems, framework_get_config, save_config: the running configuration, in a form that loads again.
 #include <spdkio/bdev/service.hpp>
+#include <spdkio/nvmf/rpc.hpp>
 #include <spdkio/rpc/error.hpp>
 #include <spdkio/rpc/params.hpp>
 
@@ -37,7 +38,8 @@ struct Subsystem {
   std::string_view name;
   Json (*config)();
 };
-constexpr std::array<Subsystem, 1> subsystems{{{"bdev", bdev_config}}};
+/// In the order in which they are loaded: a target needs its block devices.
+constexpr std::array<Subsystem, 2> subsystems{{{"bdev", bdev_config}, {"nvmf", nvmf::config}}};
 
 Task<Json> get_subsystems() {
   Json out = Json::array();

@@ -7,6 +7,7 @@
 #include <spdkio/bdev_modules/null.hpp>
 #include <spdkio/bdev_modules/passthru.hpp>
 #include <spdkio/bdev_modules/split.hpp>
+#include <spdkio/nvmf/rpc.hpp>
 
 #include "app/app_runtime.hpp"
 
@@ -27,6 +28,8 @@ void register_methods(rpc::MethodTable& table, detail::AppRuntime& app) {
   bdev::register_delay_methods(table);
   bdev::register_passthru_methods(table);
   bdev::register_split_methods(table);
+
+  nvmf::register_methods(table);
 }
 
 }  // namespace spdkio::app

@@ -1,0 +1,120 @@
+#include <spdkio/nvmf/target.hpp>
+
+#include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
+
+#include <utility>
+
+#include "nvmf/target_state.hpp"
+
+namespace spdkio::nvmf {
+namespace {
+
+Task<Target> create_owned(TargetOptions options, std::string name, std::string mask) {
+  if (Target::find(name) != nullptr) {
+    throw Error(std::errc::file_exists, "there is a target of that name")
+        .with_operation("Target::create")
+        .with_device(name);
+  }
+  options.name = name;
+  auto state = std::make_shared<TargetState>(options);
+  co_await TargetState::open_and_add(state, mask);
+  co_return Target(state);
+}
+
+Task<Subsystem> create_subsystem_owned(std::shared_ptr<TargetState> state, std::string nqn, SubsystemOptions options,
+                                       std::string serial, std::string model) {
+  options.serial_number = serial;
+  options.model_number = model;
+  auto creating = state->create_subsystem(std::move(nqn), options);
+  co_return Subsystem(co_await std::move(creating));
+}
+
+}  // namespace
+
+Task<Target> Target::create(const TargetOptions& options) {
+  return create_owned(options, std::string(options.name), std::string(options.poll_groups_mask));
+}
+
+Target::~Target() {
+  if (owner_ && state_ != nullptr && !state_->destroyed()) {
+    log::warn("nvmf: target '{}' was not destroyed; it goes on until the application ends", state_->name());
+  }
+}
+
+const std::string& Target::name() const noexcept { return state_->name(); }
+
+Task<> Target::add_transport(const Transport& transport) const {
+  state_->require_home("add_transport");
+  if (transport.type() != nvme::TransportType::tcp) {
+    throw Error(Misuse::not_supported, "this engine's targets have no such transport").with_operation("add_transport");
+  }
+  return state_->add_transport(TransportSettings(transport.options()));
+}
+
+bool Target::has_transport(nvme::TransportType type) const {
+  return type == nvme::TransportType::tcp && state_->transport().has_value();
+}
+
+Task<Subsystem> Target::create_subsystem(std::string_view nqn, const SubsystemOptions& options) const {
+  state_->require_home("create_subsystem");
+  return create_subsystem_owned(state_, std::string(nqn), options, std::string(options.serial_number),
+                                std::string(options.model_number));
+}
+
+std::optional<Subsystem> Target::find_subsystem(std::string_view nqn) const {
+  state_->require_home("find_subsystem");
+  auto found = state_->find_subsystem(nqn);
+  if (found == nullptr) return std::nullopt;
+  return Subsystem(std::move(found));
+}
+
+std::vector<Subsystem> Target::subsystems() const {
+  state_->require_home("subsystems");
+  std::vector<Subsystem> list;
+  for (const auto& subsystem : state_->subsystems()) list.emplace_back(subsystem);
+  return list;
+}
+
+Subsystem Target::discovery() const {
+  state_->require_home("discovery");
+  return Subsystem(state_->subsystems().front());
+}
+
+void Target::set_admission(AdmissionHook hook) const {
+  state_->require_home("set_admission");
+  state_->set_admission(std::move(hook));
+}
+
+Task<std::optional<HostEvent>> Target::next_host_event() const { return state_->next_host_event(); }
+
+Task<std::vector<ConnectionStats>> Target::connections() const {
+  state_->require_home("connections");
+  return state_->connections();
+}
+
+Task<std::vector<PollGroupStats>> Target::poll_groups() const {
+  state_->require_home("poll_groups");
+  return state_->poll_groups();
+}
+
+Task<> Target::destroy() {
+  state_->require_home("destroy");
+  return state_->destroy();
+}
+
+std::shared_ptr<TargetState> Target::find(std::string_view name) {
+  for (const auto& target : TargetState::all()) {
+    if (target->name() == name) return target;
+  }
+  return nullptr;
+}
+
+Task<> destroy_all_targets() {
+  while (!TargetState::all().empty()) {
+    const std::shared_ptr<TargetState> target = TargetState::all().back();
+    co_await target->destroy();
+  }
+}
+
+}  // namespace spdkio::nvmf
