@@ -100,12 +100,6 @@ void ThreadCore::unwatch(int fd) noexcept { ::epoll_ctl(epoll_fd_.get(), EPOLL_C
 
 std::size_t ThreadCore::run_ready() noexcept {
   std::size_t count = 0;
-  if (yielded_head_ != nullptr) {
-    *ready_tail_ = yielded_head_;
-    ready_tail_ = yielded_tail_;
-    yielded_head_ = nullptr;
-    yielded_tail_ = &yielded_head_;
-  }
   while (ready_head_ != nullptr && count < ready_per_poll) {
     ReadyNode* node = ready_head_;
     ready_head_ = node->next_ready;
@@ -158,6 +152,12 @@ std::size_t ThreadCore::poll() noexcept {
   inline_turns_ = inline_turns_per_resume;
 
   std::size_t count = 0;
+  if (yielded_head_ != nullptr) {  // their turn comes after the messages of this round
+    *ready_tail_ = yielded_head_;
+    ready_tail_ = yielded_tail_;
+    yielded_head_ = nullptr;
+    yielded_tail_ = &yielded_head_;
+  }
   if (!mailbox_->empty()) count += mailbox_->drain();
   if (!timers_.empty() && timers_.earliest() <= batch_ticks_) count += timers_.run_due(batch_ticks_);
   count += run_ready();

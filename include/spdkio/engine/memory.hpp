@@ -24,6 +24,7 @@ struct IovaRange {
 struct MemoryChunk {
   std::byte* base = nullptr;
   std::size_t size = 0;
+  std::uint64_t id = 0;  ///< of this chunk alone: other memory that comes to lie at the same address has another
 };
 
 struct MemoryInfo {

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <cerrno>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 namespace spdkio::bdev::file {
 namespace {
@@ -28,34 +30,60 @@ RegisteredBuffers::RegisteredBuffers(io_uring& ring) : ring_(ring) {
   }
 }
 
-void RegisteredBuffers::refresh() noexcept {
-  // A chunk at the same address may be other memory by now: what was pinned says nothing about it.
-  for (std::size_t i = 0; i < state_.size(); ++i) {
+bool RegisteredBuffers::refresh() noexcept {
+  try {
+    const std::uint64_t version = memory_->chunks_version();
+    const auto present = memory_->chunks();
+    chunks_.reserve(chunks_.size() + present.size());
+    std::erase_if(chunks_, [&](const Chunk& chunk) {
+      const auto same = std::ranges::find(present, chunk.id, &engine::MemoryChunk::id);
+      const bool stays = same != present.end() && reinterpret_cast<std::uintptr_t>(same->base) == chunk.base &&
+                         same->size == chunk.size;
+      if (!stays) forget(chunk);
+      return !stays;
+    });
+    for (const auto& chunk : present) {
+      if (chunk.base == nullptr || chunk.size == 0 || std::ranges::find(chunks_, chunk.id, &Chunk::id) != chunks_.end())
+        continue;
+      Chunk added{.base = reinterpret_cast<std::uintptr_t>(chunk.base), .size = chunk.size, .id = chunk.id};
+      added.first_window = unused_windows(added.windows());
+      if (added.first_window == state_.size()) continue;  // the kernel's table is full
+      chunks_.push_back(added);
+    }
+    std::ranges::sort(chunks_, {}, &Chunk::base);
+    last_ = {};
+    version_ = version;
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
+/// What was pinned for a chunk that has gone says nothing about other memory at its address.
+void RegisteredBuffers::forget(const Chunk& chunk) noexcept {
+  for (std::size_t i = chunk.first_window; i < chunk.first_window + chunk.windows(); ++i) {
     if (state_[i] == State::pinned) {
       const iovec none{};
       const __u64 tag = 0;
       io_uring_register_buffers_update_tag(&ring_, static_cast<unsigned>(i), &none, &tag, 1);
+      --pinned_;
     }
     state_[i] = State::unused;
   }
-  pinned_ = 0;
-  last_ = {};
-  chunks_.clear();
-  try {
-    version_ = memory_->chunks_version();
-    std::size_t windows = 0;
-    for (const auto& chunk : memory_->chunks()) {
-      if (chunk.base == nullptr || chunk.size == 0) continue;
-      const std::size_t needed = (chunk.size + window_bytes - 1) / window_bytes;
-      if (windows + needed > state_.size()) break;
-      chunks_.push_back({reinterpret_cast<std::uintptr_t>(chunk.base), chunk.size, windows});
-      windows += needed;
-    }
-    std::ranges::sort(chunks_, {}, &Chunk::base);
-  } catch (...) {  // no memory for the list: go on without
-    chunks_.clear();
-    disable();
+}
+
+std::size_t RegisteredBuffers::unused_windows(std::size_t count) const {
+  std::vector<std::pair<std::size_t, std::size_t>> taken;
+  taken.reserve(chunks_.size() + 1);
+  for (const Chunk& chunk : chunks_) taken.emplace_back(chunk.first_window, chunk.windows());
+  std::ranges::sort(taken);
+  taken.emplace_back(state_.size(), 0);
+  std::size_t first = 0;
+  for (const auto& [start, length] : taken) {
+    if (start - first >= count) return first;
+    first = start + length;
   }
+  return state_.size();
 }
 
 bool RegisteredBuffers::find_chunk(std::uintptr_t address) noexcept {

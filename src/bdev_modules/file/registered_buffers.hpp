@@ -12,7 +12,8 @@
 namespace spdkio::bdev::file {
 
 /// Chunks of the engine's memory are pinned in windows, each when it is first used: nothing that no file I/O touches is
-/// pinned, and no submit waits for gigabytes. Belongs to the ring's Thread.
+/// pinned, and no submit waits for gigabytes. A window keeps its number as long as its chunk is there, because requests
+/// that wait for the kernel hold it. Belongs to the ring's Thread.
 class RegisteredBuffers {
  public:
   explicit RegisteredBuffers(io_uring& ring);
@@ -20,8 +21,9 @@ class RegisteredBuffers {
   /// The number of the window that holds all of the buffer, or -1: use the address alone.
   int find(const std::byte* data, std::size_t bytes) noexcept {
     if (memory_ == nullptr) return -1;
-    if (memory_->chunks_version() != version_) [[unlikely]]
-      refresh();
+    if (memory_->chunks_version() != version_) [[unlikely]] {
+      if (!refresh()) return -1;
+    }
     const auto address = reinterpret_cast<std::uintptr_t>(data);
     if (address - last_.base >= last_.size) [[unlikely]] {  // below the base it wraps
       if (!find_chunk(address)) return -1;
@@ -45,9 +47,15 @@ class RegisteredBuffers {
   struct Chunk {
     std::uintptr_t base = 0;
     std::size_t size = 0;
+    std::uint64_t id = 0;
     std::size_t first_window = 0;
+    std::size_t windows() const noexcept { return (size + window_bytes - 1) / window_bytes; }
   };
-  void refresh() noexcept;
+  /// False when there is no memory to do it; the next call tries again.
+  bool refresh() noexcept;
+  void forget(const Chunk& chunk) noexcept;
+  /// The first of `count` windows in a row that belong to no chunk, or how many there are when there is no such row.
+  std::size_t unused_windows(std::size_t count) const;
   bool find_chunk(std::uintptr_t address) noexcept;
   bool pin(std::size_t number, const Chunk& chunk, std::size_t window) noexcept;
   void disable() noexcept;

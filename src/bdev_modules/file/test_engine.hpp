@@ -50,7 +50,11 @@ class TestMemory final : public engine::MemoryService {
   Result<engine::IovaRange> translate(const void*, std::size_t) const override {
     return std::unexpected(Error(std::errc::operation_not_supported));
   }
-  std::vector<engine::MemoryChunk> chunks() const override { return {{base_, bytes_}}; }
+  std::vector<engine::MemoryChunk> chunks() const override {
+    auto all = more;
+    all.push_back({.base = base_, .size = bytes_, .id = id.load(std::memory_order_relaxed)});
+    return all;
+  }
   std::uint64_t chunks_version() const noexcept override { return version.load(std::memory_order_relaxed); }
   engine::MemoryInfo info() const override { return {}; }
 
@@ -58,6 +62,8 @@ class TestMemory final : public engine::MemoryService {
 
   bool outside = false;
   std::atomic<std::uint64_t> version{1};
+  std::atomic<std::uint64_t> id{1};       ///< of the chunk
+  std::vector<engine::MemoryChunk> more;  ///< further chunks, which nothing is given out from
 
  private:
   std::size_t bytes_;

@@ -139,8 +139,37 @@ TEST_P(FileTransferTest, MemoryThatTheKernelHasNotPinned) {
       co_await desc.write(channel, *buffer, ByteOffset{0});
       co_await desc.read(channel, back, ByteOffset{0});
       EXPECT_TRUE(equal(*buffer, back));
-      ++memory().version;  // the engine's memory has changed: everything is pinned anew
+      ++memory().id;  // the chunk is another one now: it is pinned anew
+      ++memory().version;
     }
+  });
+}
+
+TEST_P(FileTransferTest, MemoryThatComesAndGoesWhileRequestsWaitForTheKernel) {
+  with_device(options(make_file("disk", 16 << 20)), [&](BdevDesc& desc, IoChannel& channel) -> Task<> {
+    constexpr std::size_t count = 32;
+    std::vector<std::byte> elsewhere(12 << 20);
+    DmaBuf data{count * 4096};
+    DmaBuf back{count * 4096};
+    fill_random(data, 1);
+    auto part = [&](std::size_t i) -> Task<> {
+      // Before the others in the list, which must not change what the requests of this round have asked for.
+      const engine::MemoryChunk chunk{.base = elsewhere.data(), .size = elsewhere.size(), .id = 100 + i};
+      if (i % 3 == 2) {
+        memory().more.clear();
+      } else {
+        memory().more.insert(memory().more.begin(), chunk);
+      }
+      ++memory().version;
+      co_await desc.write(channel, data.subspan(i * 4096, 4096), ByteOffset{i * 4096});
+      co_await desc.read(channel, back.subspan(i * 4096, 4096), ByteOffset{i * 4096});
+    };
+    Scope scope;
+    for (std::size_t i = 0; i < count; ++i) scope.spawn(part(i));
+    co_await scope.join();
+    EXPECT_TRUE(equal(data, back));
+    memory().more.clear();
+    ++memory().version;
   });
 }
 

@@ -45,6 +45,7 @@ Result<MemoryEntry*> MemoryDirectory::add(std::byte* base, std::size_t size, std
   entry.page_size.store(page_size, relaxed);
   entry.region.store(region, relaxed);
   entry.index = index;
+  entry.id = version_.load(relaxed);
   Result<> mapped;
   try {
     mapped = map(entry);
@@ -150,7 +151,8 @@ std::vector<engine::MemoryChunk> MemoryDirectory::chunks() const {
   for (const MemoryEntry* entry : by_index_) {
     result.push_back(entry == nullptr
                          ? engine::MemoryChunk{}
-                         : engine::MemoryChunk{.base = entry->base.load(relaxed), .size = entry->size.load(relaxed)});
+                         : engine::MemoryChunk{
+                               .base = entry->base.load(relaxed), .size = entry->size.load(relaxed), .id = entry->id});
   }
   while (!result.empty() && result.back().base == nullptr) result.pop_back();
   return result;

@@ -27,6 +27,7 @@ struct MemoryEntry {
   std::atomic<std::uint64_t> iova{0};
   std::atomic<std::size_t> page_size{0};
   std::size_t index = 0;
+  std::uint64_t id = 0;
   /// Physical addresses of the hugepages that it touches, as they were found out; 0: not yet.
   std::vector<std::atomic<std::uint64_t>> frames;
 

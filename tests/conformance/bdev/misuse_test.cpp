@@ -73,19 +73,6 @@ TEST_P(MisuseTest, BuffersOfAnotherLengthThanTheRange) {
   expect_refused(run(desc_->read(channel_, DmaSpans{}, blocks(0, 1))), Misuse::buffer_size);
 }
 
-TEST_P(MisuseTest, NothingToTransfer) {
-  const DmaBuf data = buffer(1);
-  expect_refused(run(desc_->read(channel_, data.subspan(0, 0), ByteOffset{0})), Misuse::buffer_size);
-  expect_refused(run(desc_->write(channel_, DmaSpans{}, blocks(0, 0))), Misuse::buffer_size);
-  if (desc_->supports(IoType::write_zeroes)) {
-    const DmaBuf kept = random_buffer(1, 1);
-    ASSERT_TRUE(run(desc_->write(channel_, kept, blocks(0, 1))));
-    const auto zeroed = run(desc_->write_zeroes(channel_, blocks(0, 0)));
-    EXPECT_TRUE(zeroed) << "a range of no blocks is done at once: " << zeroed.error().what();
-    expect_content(blocks(0, 1), kept);
-  }
-}
-
 TEST_P(MisuseTest, BuffersThatAreNotAligned) {
   const std::size_t alignment = desc_->buffer_alignment();
   if (alignment == 1) GTEST_SKIP() << "any address will do";
