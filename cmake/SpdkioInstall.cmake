@@ -53,7 +53,7 @@ if(TARGET spdkio_tool)
     list(APPEND _completions "${_completion}")
     install(FILES "${_completion}" DESTINATION "${CMAKE_INSTALL_DATADIR}/${_folder}" COMPONENT tool OPTIONAL)
   endforeach()
-  add_custom_target(spdkio_completions DEPENDS ${_completions})
+  add_custom_target(spdkio_completions ALL DEPENDS ${_completions})
 endif()
 
 install(FILES README.md CHANGELOG.md DESTINATION "${CMAKE_INSTALL_DATADIR}/doc/spdkio" COMPONENT tool OPTIONAL)

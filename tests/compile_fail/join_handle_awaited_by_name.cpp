@@ -1,4 +1,4 @@
-// error: (no match for|no viable).*co_await|await_ready
+// error: discards qualifiers|no member named 'await_ready'
 #include <spdkio/runtime/thread.hpp>
 
 #include <utility>
