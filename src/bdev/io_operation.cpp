@@ -45,8 +45,8 @@ Error IoOperationBase::error() const {
     std::string hint;
     switch (static_cast<Misuse>(status.value())) {
       case Misuse::out_of_range:
-        message = blocks == 0 ? "the range is empty"
-                              : fmt::format("the device ends at block {}", device.num_blocks().value);
+        message =
+            blocks == 0 ? "the range is empty" : fmt::format("the device ends at block {}", device.num_blocks().value);
         break;
       case Misuse::buffer_size:
         message =

@@ -16,8 +16,8 @@ enum class Access : std::uint8_t { read_only, read_write };
 
 namespace bdev {
 
-/// A module whose device stands on another hears of the base in this way and not on a Thread: the one that made its device
-/// may have ended long before.
+/// A module whose device stands on another hears of the base in this way and not on a Thread: the one that made its
+/// device may have ended long before.
 class BaseObserver {
  public:
   /// The base goes away, and nothing is in flight there any more. Awaited by whoever removes it, on his Thread.

@@ -100,8 +100,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // For the service that owns the registration.
   void notify(const BdevEvent& event);
   void resize(BlockCount num_blocks);
-  /// Refuses new requests, awaits what is in flight on every Thread, has the devices that stand on this one removed, and
-  /// destroys the Device.
+  /// Refuses new requests, awaits what is in flight on every Thread, has the devices that stand on this one removed,
+  /// and destroys the Device.
   Task<> retire();
 
  private:
