@@ -37,8 +37,8 @@ void remove_internal(format::BlobMetadata& metadata, std::string_view which) {
 Task<> Loader::run(const std::string& type, bool recover) {
   co_await disk_.load_super();
   if (!type.empty() && store_.type() != type) {
-    throw Error(std::errc::no_such_device_or_address, "the store belongs to \"" + store_.type() + "\", not to \"" +
-                                                          type + "\"")
+    throw Error(std::errc::no_such_device_or_address,
+                "the store belongs to \"" + store_.type() + "\", not to \"" + type + "\"")
         .with_operation("load a Blobstore")
         .with_device(disk_.device().name());
   }
@@ -125,7 +125,8 @@ Task<Checked<>> Loader::read_chain(Draft& draft) {
   for (std::uint32_t sequence = 0;; ++sequence) {
     const auto page = co_await as_result(disk_.read_page(number));
     if (!page) co_return damaged("a metadata page can't be read: " + std::string(page.error().what()));
-    if (!page->crc_holds()) co_return damaged("the checksum of metadata page " + std::to_string(number) + " does not match");
+    if (!page->crc_holds())
+      co_return damaged("the checksum of metadata page " + std::to_string(number) + " does not match");
     if (page->id != format::root_id(root) || page->sequence != sequence) {
       co_return damaged("metadata page " + std::to_string(number) + " belongs to something else");
     }

@@ -15,8 +15,8 @@
 namespace spdkio::blob {
 
 /// Pages that nothing refers to yet may be written at any time. What refers to them is written in place, in one page
-/// (`overwrite`), after a flush. The device may tear such a write where its blocks are smaller than a page: then the new
-/// content stands in a redo page first. While a store is dirty, its masks mean nothing; the redo page and the super
+/// (`overwrite`), after a flush. The device may tear such a write where its blocks are smaller than a page: then the
+/// new content stands in a redo page first. While a store is dirty, its masks mean nothing; the redo page and the super
 /// block's second copy lie in their place. One user at a time, on one Thread.
 class MetadataDisk {
  public:
@@ -27,9 +27,7 @@ class MetadataDisk {
   const IoChannel& channel() const noexcept { return channel_; }
   const format::SuperBlock& super() const noexcept { return super_; }
   const format::Layout& layout() const noexcept { return layout_; }
-  format::Limits limits() const noexcept {
-    return {layout_.md_len, layout_.total_clusters, layout_.metadata_clusters};
-  }
+  format::Limits limits() const noexcept { return {layout_.md_len, layout_.total_clusters, layout_.metadata_clusters}; }
 
   /// Before the device is closed.
   void close_channel() noexcept { channel_.close(); }

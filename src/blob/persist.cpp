@@ -45,7 +45,7 @@ class TakenPages {
 
 }  // namespace
 
-std::uint32_t Store::take_page() {
+std::uint32_t Store::take_root() {
   const auto page = used_pages_.take_lowest();
   if (!page) {
     throw Error(std::errc::no_space_on_device, "no metadata page is free")
@@ -53,6 +53,20 @@ std::uint32_t Store::take_page() {
         .with_hint("a store made with more metadata_pages has room for more blobs and larger ones");
   }
   return *page;
+}
+
+std::uint32_t Store::take_page() {
+  std::uint32_t page = take_root();
+  if (page != 0) return page;
+  // In an extent table page 0 is none.
+  try {
+    page = take_root();
+  } catch (...) {
+    used_pages_.release(0);
+    throw;
+  }
+  used_pages_.release(0);
+  return page;
 }
 
 std::vector<std::uint32_t> Store::take_clusters(std::uint64_t count) {
@@ -136,7 +150,8 @@ format::BlobMetadata Store::metadata_of(const BlobNode& node, std::uint64_t num_
 
 void Store::require_certain(const BlobNode& node) const {
   if (!node.uncertain) return;
-  throw Error(std::errc::io_error, "an earlier change of this blob's metadata failed: load the store again to recover it")
+  throw Error(std::errc::io_error,
+              "an earlier change of this blob's metadata failed: load the store again to recover it")
       .with_device(disk_.device().name());
 }
 

@@ -60,7 +60,7 @@ Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
   }
   require_certain(origin);
 
-  auto made = std::make_unique<BlobNode>(take_page());
+  auto made = std::make_unique<BlobNode>(take_root());
   BlobNode& snapshot = *made;
   const BlobId id = snapshot.id();
   std::exception_ptr failure;
@@ -72,8 +72,9 @@ Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
   }
   try {
     const auto metadata = co_await metadata_.lock();
-    BlobNode* const parent =
-        origin.parent.load(std::memory_order_relaxed) == nullptr ? nullptr : nodes_.at(origin.parent.load()->root).get();
+    BlobNode* const parent = origin.parent.load(std::memory_order_relaxed) == nullptr
+                                 ? nullptr
+                                 : nodes_.at(origin.parent.load()->root).get();
     // 1. The snapshot, with all that the blob has; it says that the blob does not know of it yet.
     snapshot.extent_table = origin.extent_table;
     snapshot.xattrs = std::move(xattrs);
@@ -147,7 +148,7 @@ Task<BlobId> Store::clone(BlobId of, format::Xattrs xattrs) {
         .with_hint("take a snapshot of it and clone that");
   }
   require_certain(origin);
-  auto made = std::make_unique<BlobNode>(take_page());
+  auto made = std::make_unique<BlobNode>(take_root());
   BlobNode& node = *made;
   node.flags.invalid = format::flag::extent_table | format::flag::thin;
   node.flags.md_ro = origin.flags.md_ro & format::flag::clear_method_mask;

@@ -57,7 +57,8 @@ class SpanCursor {
       }
     }
     if (good_bytes == 0) {
-      throw Error(Misuse::misaligned, "the scatter list has pieces that are too small: 16 in a row hold no whole block");
+      throw Error(Misuse::misaligned,
+                  "the scatter list has pieces that are too small: 16 in a row hold no whole block");
     }
     pieces_[good_count - 1] = pieces_[good_count - 1].first(good_tail);
     index_ = good_index;

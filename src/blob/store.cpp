@@ -46,7 +46,9 @@ Task<> Store::init(const StoreOptions& options, std::string type) {
     }
   }
   if (!super) {
-    throw Error(Misuse::invalid_argument, super.error()).with_operation("init a Blobstore").with_device(device().name());
+    throw Error(Misuse::invalid_argument, super.error())
+        .with_operation("init a Blobstore")
+        .with_device(device().name());
   }
   co_await disk_.format(*super);
   used_pages_.resize(layout().md_len);
@@ -73,8 +75,7 @@ Task<> Store::load(std::string type, bool recover) {
 
 void Store::require_idle(const char* operation) const {
   const auto busy = [&](const std::string& what) {
-    return Error(std::errc::device_or_resource_busy, what).with_operation(operation).with_device(
-        disk_.device().name());
+    return Error(std::errc::device_or_resource_busy, what).with_operation(operation).with_device(disk_.device().name());
   };
   for (const auto& [page, node] : nodes_) {
     if (node->open_count != 0) throw busy("blob " + to_string(node->id()) + " is open");
@@ -290,7 +291,7 @@ Task<BlobId> Store::create(std::uint64_t num_clusters, bool thin, ClearMethod cl
   if (num_clusters > UINT32_MAX) throw Error(Misuse::invalid_argument, "num_clusters must be below 2^32");
   Overlay overlay;
   std::vector<std::uint32_t> clusters;
-  const std::uint32_t root = take_page();
+  const std::uint32_t root = take_root();
   try {
     if (!thin) clusters = take_clusters(num_clusters);
   } catch (...) {

@@ -22,8 +22,8 @@
 
 namespace spdkio::blob {
 
-/// On its home Thread, but for what is marked. Its tasks must run to their end: they are spawned, so that a stop request
-/// does not reach them, by the handles.
+/// On its home Thread, but for what is marked. Its tasks must run to their end: they are spawned, so that a stop
+/// request does not reach them, by the handles.
 ///
 /// Two locks, taken in this order: `operations` for what changes a blob as a whole, one at a time; `metadata` around
 /// each change on the disk.
@@ -118,11 +118,12 @@ class Store : public std::enable_shared_from_this<Store> {
   format::BlobMetadata metadata_of(const BlobNode& node, std::uint64_t num_clusters,
                                    const std::map<std::uint32_t, std::uint32_t>& extent_pages,
                                    const Overlay& overlay) const;
-  std::vector<std::uint32_t> clusters_of_extent(const BlobNode& node, std::uint32_t extent,
-                                                std::uint64_t num_clusters, const Overlay& overlay) const;
+  std::vector<std::uint32_t> clusters_of_extent(const BlobNode& node, std::uint32_t extent, std::uint64_t num_clusters,
+                                                const Overlay& overlay) const;
   Task<> persist_in_place(BlobNode& node, std::uint32_t extent, const Overlay& overlay);
   Task<> erase(BlobNode& node);
-  std::uint32_t take_page();
+  std::uint32_t take_root();
+  std::uint32_t take_page();  ///< for anything but a root
   std::vector<std::uint32_t> take_clusters(std::uint64_t count);
 
   // ---- cluster changes

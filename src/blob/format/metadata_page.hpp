@@ -52,9 +52,9 @@ struct DescriptorHeader {
 static_assert(sizeof(DescriptorHeader) == 5);
 
 struct FlagsDescriptor {
-  Le64 invalid;    ///< an unknown bit: the blob must not be opened
-  Le64 data_ro;    ///< an unknown bit: neither data nor metadata may be changed
-  Le64 md_ro;      ///< an unknown bit: metadata may not be changed
+  Le64 invalid;  ///< an unknown bit: the blob must not be opened
+  Le64 data_ro;  ///< an unknown bit: neither data nor metadata may be changed
+  Le64 md_ro;    ///< an unknown bit: metadata may not be changed
 };
 static_assert(sizeof(FlagsDescriptor) == 24);
 

@@ -12,7 +12,7 @@ namespace spdkio::blob::format {
 struct RedoHeader {
   std::array<char, 8> signature{};
   Le32 version;
-  Le32 high_water;  ///< no metadata page from here on is in use
+  Le32 high_water;                                                ///< no metadata page from here on is in use
   std::array<std::byte, offsetof(SuperBlock, reserved)> super{};  ///< what the super block is, or is about to be
   spec::Reserved<page_bytes - 20 - offsetof(SuperBlock, reserved)> reserved{};
   Le32 crc;
