@@ -71,7 +71,8 @@ class Blob {
   std::optional<ByteOffset> seek_hole(ByteOffset from) const;
 
   // ---- metadata
-  /// Durable when it returns. ENOSPC when a thick blob can't grow; what is cut off is gone.
+  /// Durable when it returns. ENOSPC when a thick blob can't grow. What is cut off is gone; where a clone grows over
+  /// what its snapshot has, that shows.
   Task<> resize(std::uint64_t num_clusters);
   /// Nobody may write it from now on, ever. Durable when it returns.
   Task<> set_read_only();

@@ -64,8 +64,8 @@ class Blobstore {
 
   // ---- what it is
   std::string type() const;
-  std::uint32_t cluster_size() const;  ///< bytes
-  std::uint32_t block_size() const;    ///< bytes: what offsets and lengths are multiples of
+  std::uint32_t cluster_size() const;    ///< bytes
+  std::uint32_t block_size() const;      ///< bytes: what offsets and lengths are multiples of
   std::uint64_t total_clusters() const;  ///< that blobs can have
   std::uint64_t free_clusters() const;
   std::uint64_t free_metadata_pages() const;
