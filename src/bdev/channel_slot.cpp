@@ -47,6 +47,12 @@ ChannelSlot::ChannelSlot(std::shared_ptr<DeviceState> device, detail::ThreadCore
     ChannelSlot& slot = *static_cast<RetryTimer&>(node).slot;
     slot.submit_parked();
   };
+  reaper_.slot = this;
+  reaper_.run = [](detail::Deferred& work) noexcept -> std::size_t {
+    ChannelSlot& slot = *static_cast<Reaper&>(work).slot;
+    if (slot.references_ == 0 && slot.in_flight_ == 0) delete &slot;  // unless somebody took it up again
+    return 1;
+  };
   if (device_->histogram_enabled()) enable_histogram(true, device_->histogram_shift_);
   core_->add_reference();
 }
@@ -133,7 +139,7 @@ void ChannelSlot::submit_parked() noexcept {
 }
 
 void ChannelSlot::finish_with_attention(Io& io, Io::OnComplete on_complete) noexcept {
-  // The callback, or a parked request that ends at once, may close the last handle: hold the slot until the end.
+  // What waits is looked at after the callback, which may close the last handle.
   ++references_;
   if (retried_ == &io) retried_ = nullptr;
   on_complete(io);
@@ -171,6 +177,10 @@ void ChannelSlot::release() noexcept {
                     device_->name(), in_flight_);
     }
     attention_ = true;
+    return;
+  }
+  if (finishing_ > 0) {
+    core_->defer(reaper_);
     return;
   }
   delete this;

@@ -113,16 +113,31 @@ std::size_t ThreadCore::run_ready() noexcept {
 
 std::size_t ThreadCore::run_deferred() noexcept {
   std::size_t count = 0;
-  Deferred* work = deferred_head_;
+  deferred_now_ = deferred_head_;
   deferred_head_ = nullptr;
   deferred_tail_ = &deferred_head_;
-  while (work != nullptr) {
-    Deferred* next = work->next_deferred;
-    work->queued = false;
-    count += work->run(*work);
-    work = next;
+  while (deferred_now_ != nullptr) {
+    Deferred& work = *deferred_now_;
+    deferred_now_ = work.next_deferred;
+    work.queued_on = nullptr;
+    count += work.run(work);
   }
   return count;
+}
+
+void Deferred::withdraw() noexcept {
+  ThreadCore& core = *queued_on;
+  for (Deferred** link = &core.deferred_now_; *link != nullptr; link = &(*link)->next_deferred) {
+    if (*link != this) continue;
+    *link = next_deferred;
+    return;
+  }
+  for (Deferred** link = &core.deferred_head_; *link != nullptr; link = &(*link)->next_deferred) {
+    if (*link != this) continue;
+    *link = next_deferred;
+    if (*link == nullptr) core.deferred_tail_ = link;
+    return;
+  }
 }
 
 std::size_t ThreadCore::run_pollers() noexcept {

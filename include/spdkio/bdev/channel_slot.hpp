@@ -121,11 +121,14 @@ class ChannelSlot {
     }
     io.on_complete_ = nullptr;
     --in_flight_;
+    // The callback may close the last handle, but the module that called us still needs its channel.
+    ++finishing_;
     if (attention_) [[unlikely]] {
       finish_with_attention(io, on_complete);
     } else {
       on_complete(io);
     }
+    --finishing_;
   }
   void finish_with_attention(Io& io, Io::OnComplete on_complete) noexcept;
   void completed_twice(const Io& io) const noexcept;
@@ -142,6 +145,7 @@ class ChannelSlot {
   // Written on every I/O.
   std::uint32_t until_timed_ = timed_every;
   std::uint64_t in_flight_ = 0;
+  std::uint32_t finishing_ = 0;
   bool attention_ = false;    ///< something waits for completions: parked requests, `retire`, or the last release
   bool idle_wanted_ = false;  ///< `retire` waits
   Io* parked_head_ = nullptr;
@@ -161,6 +165,9 @@ class ChannelSlot {
   struct RetryTimer : detail::TimerNode {
     ChannelSlot* slot = nullptr;
   } retry_timer_;
+  struct Reaper : detail::Deferred {
+    ChannelSlot* slot = nullptr;
+  } reaper_;
 };
 
 inline void Io::complete(IoStatus status) noexcept { slot_->finish(*this, status); }

@@ -76,6 +76,12 @@ class Request {
     errno_value = errno_value_in;
     on_complete_(*this);
   }
+  /// For whoever holds it before any queue did: it ends as one that was never submitted.
+  void end_unsent() noexcept {
+    end = RequestEnd::lost;
+    outcome = Outcome::never_submitted;
+    on_end_(*this);
+  }
   bool succeeded() const noexcept { return end == RequestEnd::answered && completion.ok(); }
 
   /// For whoever hands it to a transport queue; `set_on_end` is for whoever hands it to a QueueState.

@@ -26,12 +26,26 @@ struct ReadyNode {
   std::coroutine_handle<> handle;
 };
 
+class ThreadCore;
+
 /// Work that runs once later in the same `poll`, after the ready coroutines: what batches submissions.
 struct Deferred {
+  Deferred() noexcept = default;
+  Deferred(const Deferred&) = delete;
+  Deferred& operator=(const Deferred&) = delete;
+  /// What is still queued is not done any more.
+  ~Deferred() {
+    if (queued_on != nullptr) [[unlikely]]
+      withdraw();
+  }
+  bool queued() const noexcept { return queued_on != nullptr; }
   Deferred* next_deferred = nullptr;
-  bool queued = false;
-  /// Returns how much it did, as a poller does.
+  ThreadCore* queued_on = nullptr;
+  /// Returns how much it did, as a poller does. It may end the life of the Deferred.
   std::size_t (*run)(Deferred&) noexcept = nullptr;
+
+ private:
+  void withdraw() noexcept;
 };
 
 /// A point in time to be called at; lives in the waiting operation. Removing is O(log n).
@@ -133,8 +147,8 @@ class ThreadCore {
   }
   void leave_nested() noexcept { --nested_; }
   void defer(Deferred& work) noexcept {
-    if (work.queued) return;
-    work.queued = true;
+    if (work.queued_on != nullptr) return;
+    work.queued_on = this;
     work.next_deferred = nullptr;
     *deferred_tail_ = &work;
     deferred_tail_ = &work.next_deferred;
@@ -204,6 +218,7 @@ class ThreadCore {
   void finish() noexcept;
 
  private:
+  friend struct Deferred;
   std::size_t run_ready() noexcept;
   std::size_t run_deferred() noexcept;
   std::size_t run_pollers() noexcept;
@@ -228,6 +243,7 @@ class ThreadCore {
   ReadyNode** yielded_tail_ = &yielded_head_;
   Deferred* deferred_head_ = nullptr;
   Deferred** deferred_tail_ = &deferred_head_;
+  Deferred* deferred_now_ = nullptr;  ///< what is left of the round that is being run
   std::uint64_t batch_ticks_ = 0;
   std::uint32_t inline_turns_ = 0;
   std::uint32_t nested_ = 0;

@@ -82,7 +82,7 @@ Ring::~Ring() {
 }
 
 void Ring::end_if_unused() noexcept {
-  if (users_ == 0 && !busy_ && !flush_.queued) delete this;
+  if (users_ == 0 && !busy_ && !flush_.queued()) delete this;
 }
 
 bool Ring::start(Io& io) noexcept {

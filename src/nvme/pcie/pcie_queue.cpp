@@ -70,7 +70,7 @@ PcieQueue::PcieQueue(std::shared_ptr<Device> device, AdminCommands* admin, const
 }
 
 PcieQueue::~PcieQueue() {
-  if (ring_.queued) log::error("{}: queue {} destroyed before it was stopped", device_->name(), qid_);
+  if (ring_.queued()) log::error("{}: queue {} destroyed before it was stopped", device_->name(), qid_);
 }
 
 std::byte* PcieQueue::submission(std::uint32_t index) const noexcept {
@@ -237,7 +237,7 @@ Task<bool> PcieQueue::delete_queues() noexcept {
 Task<> PcieQueue::stop(bool orderly) {
   // From here on nothing new is taken.
   const bool was_failed = std::exchange(failed_, true);
-  while (ring_.queued) co_await yield();
+  while (ring_.queued()) co_await yield();
   bool quiet = false;
   if (orderly && admin_ != nullptr && !was_failed && !device_->failed()) quiet = co_await delete_queues();
   if (!quiet) {

@@ -4,6 +4,7 @@
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/sleep.hpp>
+#include <spdkio/spec/fabrics.hpp>
 
 #include <sys/socket.h>
 
@@ -24,6 +25,9 @@ using spec::tcp::PduType;
 namespace pdu_flag = spec::tcp::pdu_flag;
 
 constexpr std::uint16_t no_slot = 0xFFFF;
+/// In-capsule data of admin and Fabrics commands, whatever the controller says of I/O commands (TCP transport
+/// specification).
+constexpr std::uint32_t fabrics_in_capsule_bytes = 8192;
 
 std::span<const std::byte> bytes_of(const auto& pdu) noexcept { return std::as_bytes(std::span(&pdu, 1)); }
 
@@ -230,8 +234,10 @@ void TcpQueue::write_capsule(Slot& slot, Request& request) {
   pdu.command = request.command;
   pdu.command.cid = slot.cid;
   pdu.command.set_psdt(spec::Psdt::sgl_contiguous_metadata);
+  const std::uint32_t in_capsule_bytes =
+      request.command.opcode == spec::fabrics::opcode ? fabrics_in_capsule_bytes : parameters_.in_capsule_bytes;
   const bool data_goes_along = request.direction == spec::DataTransfer::host_to_controller && request.data_bytes != 0 &&
-                               request.data_bytes <= parameters_.in_capsule_bytes;
+                               request.data_bytes <= in_capsule_bytes;
   std::uint32_t padding = 0;
   if (data_goes_along) {
     padding = padding_before_data(length);
@@ -412,7 +418,7 @@ Task<> TcpQueue::stop(bool orderly) {
   send_.clear();
   lose_all();
   handshake_done_.set();
-  while (flush_.queued) co_await yield();  // the Thread still has its address
+  while (flush_.queued()) co_await yield();  // the Thread still has its address
 }
 
 /// Ends every request, in the order of their submission.

@@ -75,8 +75,11 @@ TEST_P(MisuseTest, BuffersOfAnotherLengthThanTheRange) {
 
 TEST_P(MisuseTest, BuffersThatAreNotAligned) {
   const std::size_t alignment = desc_->buffer_alignment();
-  if (alignment == 1) GTEST_SKIP() << "any address will do";
   const DmaBuf data = buffer(2);
+  if (alignment == 1) {
+    EXPECT_TRUE(run(desc_->read(channel_, data.subspan(1, block_size_), blocks(0, 1)))) << "any address will do";
+    return;
+  }
   expect_refused(run(desc_->read(channel_, data.subspan(1, block_size_), blocks(0, 1))), Misuse::misaligned);
   const std::array<DmaSpan, 2> list{data.subspan(0, alignment / 2),
                                     data.subspan(block_size_, block_size_ - alignment / 2)};
