@@ -28,6 +28,7 @@ struct Control {
   std::vector<std::uint64_t> taken;  ///< blocks, in the order in which there was room
   std::vector<std::uint64_t> aborted;
   bool removed = false;
+  bool destroyed = false;
 
   void end_first(IoStatus status = IoStatus::success()) {
     Io* io = held.front();
@@ -40,6 +41,7 @@ struct Control {
 class ControlledChannel final : public Channel {
  public:
   explicit ControlledChannel(Control& control) : control_(control) {}
+  ~ControlledChannel() override { control_.destroyed = true; }
   void submit(Io& io) noexcept override {
     if (control_.room == 0) {
       io.complete(IoStatus::no_memory());
@@ -76,10 +78,12 @@ class Request final : public Io {
   }
   bool done = false;
   Request* submit_at_end = nullptr;
+  IoChannel* close_at_end = nullptr;
 
  private:
   void ended() noexcept {
     done = true;
+    if (close_at_end != nullptr) return close_at_end->close();
     if (submit_at_end != nullptr) slot().submit(*submit_at_end);
   }
 };
@@ -205,6 +209,31 @@ TEST_F(ChannelSlotTest, ARemovalRefusesWhatWaitsAndAwaitsTheRest) {
 TEST_F(ChannelSlotTest, ChannelsOfOneThreadShareIt) {
   const IoChannel second{state_->acquire_slot()};
   EXPECT_EQ(second.slot(), channel_.slot());
+}
+
+TEST_F(ChannelSlotTest, ACallbackThatClosesTheLastHandleLeavesTheModuleItsChannel) {
+  control_.room = 1;
+  requests_[0]->close_at_end = &channel_;
+  submit(0, 0);
+  end_all();
+  EXPECT_TRUE(requests_[0]->done);
+  EXPECT_FALSE(channel_);
+  EXPECT_FALSE(control_.destroyed) << "the module may still be in the middle of something";
+  thread_.poll();
+  EXPECT_TRUE(control_.destroyed);
+}
+
+TEST_F(ChannelSlotTest, AChannelThatIsTakenUpAgainInTimeStays) {
+  control_.room = 2;
+  requests_[0]->close_at_end = &channel_;
+  submit(0, 0);
+  end_all();
+  channel_ = IoChannel{state_->acquire_slot()};
+  thread_.poll();
+  EXPECT_FALSE(control_.destroyed);
+  submit(1, 1);
+  end_all();
+  EXPECT_TRUE(requests_[1]->done);
 }
 
 }  // namespace
