@@ -29,7 +29,7 @@ bool same_word(std::string_view a, std::string_view b) noexcept { return std::ra
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 
 /// For messages: what came from outside, cut and without control characters.
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr std::size_t most = 80;
   std::string result = "'";
   for (const char c : text.substr(0, most)) result += c >= 0x20 && c < 0x7F ? c : '?';
@@ -64,7 +64,7 @@ std::optional<std::string> pci_address(std::string_view text) {
 
 void check_port(std::string_view key, std::string_view text) {
   const auto port = whole_number<std::uint16_t>(text);
-  if (!port) refuse(fmt::format("{} {} is not a port: a number from 0 to 65535", key, quoted(text)));
+  if (!port) refuse(fmt::format("{} {} is not a port: a number from 0 to 65535", key, in_quotes(text)));
 }
 
 void check_host(std::string_view key, std::string_view text) {
@@ -72,7 +72,7 @@ void check_host(std::string_view key, std::string_view text) {
     refuse(fmt::format("{} has {} characters; 1 to {} are possible", key, text.size(), most_chars_of_address));
   }
   const auto odd = [](char c) { return c <= 0x20 || c >= 0x7F || c == '[' || c == ']' || c == '/'; };
-  if (std::ranges::any_of(text, odd)) refuse(fmt::format("{} {} is no address and no host name", key, quoted(text)));
+  if (std::ranges::any_of(text, odd)) refuse(fmt::format("{} {} is no address and no host name", key, in_quotes(text)));
 }
 
 std::string without_brackets(std::string_view host) {
@@ -102,7 +102,7 @@ TransportType type_from(std::string_view text) {
   for (const auto type : {TransportType::pcie, TransportType::tcp, TransportType::rdma}) {
     if (same_word(text, to_string(type))) return type;
   }
-  refuse(fmt::format("trtype {} is unknown: PCIe, TCP and RDMA are known", quoted(text)));
+  refuse(fmt::format("trtype {} is unknown: PCIe, TCP and RDMA are known", in_quotes(text)));
 }
 
 AddressFamily family_from(std::string_view text) {
@@ -110,7 +110,7 @@ AddressFamily family_from(std::string_view text) {
        {AddressFamily::ipv4, AddressFamily::ipv6, AddressFamily::infiniband, AddressFamily::fibre_channel}) {
     if (same_word(text, to_string(family))) return family;
   }
-  refuse(fmt::format("adrfam {} is unknown: IPv4, IPv6, IB and FC are known", quoted(text)));
+  refuse(fmt::format("adrfam {} is unknown: IPv4, IPv6, IB and FC are known", in_quotes(text)));
 }
 
 }  // namespace
@@ -145,7 +145,7 @@ TransportId TransportId::rdma(std::string_view host, std::uint16_t port, std::st
 
 TransportId TransportId::pcie(std::string_view address) {
   auto full = pci_address(address);
-  if (!full) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", quoted(address)));
+  if (!full) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", in_quotes(address)));
   TransportId id;
   id.traddr = std::move(*full);
   return id;
@@ -169,7 +169,7 @@ TransportId TransportId::parse(std::string_view text) {
     const std::string_view pair = text.substr(at, end - at);
     const std::size_t separator = pair.find_first_of(":=");
     if (separator == std::string_view::npos) {
-      refuse(fmt::format("{} at position {} is not of the form key:value", quoted(pair), at));
+      refuse(fmt::format("{} at position {} is not of the form key:value", in_quotes(pair), at));
     }
     const std::string_view key = pair.substr(0, separator);
     const auto name = std::ranges::find_if(names, [&](std::string_view known) { return same_word(known, key); });
@@ -177,7 +177,7 @@ TransportId TransportId::parse(std::string_view text) {
       refuse(
           fmt::format("the key {} at position {} is unknown: trtype, adrfam, traddr, trsvcid, subnqn, hostaddr, "
                       "hostsvcid and priority are known",
-                      quoted(key), at));
+                      in_quotes(key), at));
     }
     auto& value = values[static_cast<std::size_t>(name - names.begin())];
     if (value) refuse(fmt::format("{} stands twice", *name));
@@ -197,12 +197,12 @@ TransportId TransportId::parse(std::string_view text) {
   if (values[hostsvcid]) id.hostsvcid = *values[hostsvcid];
   if (values[priority]) {
     const auto number = whole_number<int>(*values[priority]);
-    if (!number) refuse(fmt::format("priority {} is not a number", quoted(*values[priority])));
+    if (!number) refuse(fmt::format("priority {} is not a number", in_quotes(*values[priority])));
     id.priority = *number;
   }
   if (id.trtype == TransportType::pcie) {
     auto full = pci_address(id.traddr);
-    if (!full) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", quoted(id.traddr)));
+    if (!full) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", in_quotes(id.traddr)));
     id.traddr = std::move(*full);
   } else if (id.adrfam == AddressFamily::unspecified) {
     id.adrfam = family_of(id.traddr);
@@ -213,7 +213,7 @@ TransportId TransportId::parse(std::string_view text) {
 
 void TransportId::check() const {
   if (trtype == TransportType::pcie) {
-    if (!pci_address(traddr)) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", quoted(traddr)));
+    if (!pci_address(traddr)) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", in_quotes(traddr)));
     return;
   }
   check_host("traddr", traddr);
@@ -225,11 +225,11 @@ void TransportId::check() const {
   const bool mismatch = (adrfam == AddressFamily::ipv4 && family == AddressFamily::ipv6) ||
                         (adrfam == AddressFamily::ipv6 && family == AddressFamily::ipv4);
   if (mismatch) {
-    refuse(fmt::format("traddr {} is no {} address", quoted(traddr), spdkio::nvme::to_string(adrfam)));
+    refuse(fmt::format("traddr {} is no {} address", in_quotes(traddr), spdkio::nvme::to_string(adrfam)));
   }
   if (!subnqn.empty()) {
     const std::string problem = spec::fabrics::nqn_problem(subnqn);
-    if (!problem.empty()) refuse(fmt::format("subnqn {}: {}", quoted(subnqn), problem));
+    if (!problem.empty()) refuse(fmt::format("subnqn {}: {}", in_quotes(subnqn), problem));
   }
 }
 

@@ -42,7 +42,7 @@ std::vector<IovaWindow> windows_in(const std::vector<std::byte>& info) {
   if ((head.flags & VFIO_IOMMU_INFO_CAPS) == 0) return windows;
   std::size_t offset = head.cap_offset;
   while (offset != 0 && offset + sizeof(vfio_iommu_type1_info_cap_iova_range) <= info.size()) {
-    vfio_iommu_type1_info_cap_iova_range capability{};
+    vfio_iommu_type1_info_cap_iova_range capability;
     std::memcpy(&capability, info.data() + offset, sizeof capability);
     if (capability.header.id == VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE) {
       for (std::uint32_t i = 0; i < capability.nr_iovas; ++i) {

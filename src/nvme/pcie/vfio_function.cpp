@@ -90,7 +90,7 @@ class VfioFunction final : public Function {
     if ((info.flags & VFIO_REGION_INFO_FLAG_MMAP) == 0) return 0;
     std::size_t offset = (info.flags & VFIO_REGION_INFO_FLAG_CAPS) != 0 ? info.cap_offset : 0;
     while (offset != 0 && offset + sizeof(vfio_region_info_cap_sparse_mmap) <= whole.size()) {
-      vfio_region_info_cap_sparse_mmap capability{};
+      vfio_region_info_cap_sparse_mmap capability;
       std::memcpy(&capability, whole.data() + offset, sizeof capability);
       if (capability.header.id == VFIO_REGION_INFO_CAP_SPARSE_MMAP) {
         for (std::uint32_t i = 0; i < capability.nr_areas; ++i) {

@@ -8,7 +8,7 @@ constexpr std::uint32_t polynomial = 0x82F63B78;  // CRC-32C, bits reversed
 
 using Matrix = std::array<std::uint32_t, 32>;
 
-std::uint32_t apply(const Matrix& matrix, std::uint32_t vector) {
+std::uint32_t times(const Matrix& matrix, std::uint32_t vector) {
   std::uint32_t sum = 0;
   for (std::size_t i = 0; vector != 0; ++i, vector >>= 1) {
     if ((vector & 1) != 0) sum ^= matrix[i];
@@ -18,7 +18,7 @@ std::uint32_t apply(const Matrix& matrix, std::uint32_t vector) {
 
 Matrix squared(const Matrix& matrix) {
   Matrix square;
-  for (std::size_t i = 0; i < square.size(); ++i) square[i] = apply(matrix, matrix[i]);
+  for (std::size_t i = 0; i < square.size(); ++i) square[i] = times(matrix, matrix[i]);
   return square;
 }
 
@@ -34,12 +34,12 @@ Crc32cJoin::Crc32cJoin(std::uint64_t length) {
   for (int i = 0; i < 3; ++i) power = squared(power);  // of one zero byte
   for (; length != 0; length >>= 1, power = squared(power)) {
     if ((length & 1) == 0) continue;
-    for (std::uint32_t& column : shift_) column = apply(power, column);
+    for (std::uint32_t& column : shift_) column = times(power, column);
   }
 }
 
 std::uint32_t Crc32cJoin::operator()(std::uint32_t first, std::uint32_t second) const {
-  return apply(shift_, first) ^ second;
+  return times(shift_, first) ^ second;
 }
 
 }  // namespace spdkio::tool
