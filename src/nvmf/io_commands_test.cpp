@@ -100,7 +100,9 @@ TEST_F(TargetTest, OtherCommands) {
   ranges[0].blocks = 1u;
   ranges[1].lba = 6u;
   ranges[1].blocks = 2u;
-  EXPECT_TRUE(host.run(spec::nvm::dataset_management(1, 2, spec::dsm_deallocate), std::as_bytes(std::span(ranges))).status().ok());
+  EXPECT_TRUE(host.run(spec::nvm::dataset_management(1, 2, spec::dsm_deallocate), std::as_bytes(std::span(ranges)))
+                  .status()
+                  .ok());
   std::fill_n(expected.begin() + 4 * 512, 512, std::byte{0});
   std::fill_n(expected.begin() + 6 * 512, 1024, std::byte{0});
   EXPECT_EQ(host.run(read(0, 8), {}, 4096).data, expected);
@@ -164,6 +166,7 @@ TEST_F(TargetTest, WrongCommandsAreAnswered) {
   EXPECT_EQ(host.run(read(0, 65536), {}, 65536 * 512).status().sc, 0x0F);
   spec::Command unknown;
   unknown.opcode = 0xC1;
+  unknown.nsid = 1u;
   EXPECT_EQ(host.run(unknown).status().sc, 0x01);
   // An SGL that points behind the capsule, and one of a type that isn't carried.
   spec::Command behind = write(0, 8);

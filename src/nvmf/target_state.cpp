@@ -82,22 +82,20 @@ Task<> TargetState::open_and_add(std::shared_ptr<TargetState> target, std::strin
 }
 
 Task<> TargetState::open(std::string mask) {
-  if (spdkio::detail::ThreadHost::current() == nullptr || spdkio::detail::CoreHost::current() == nullptr) {
-    groups_.push_back(std::make_unique<PollGroup>(*this, name_ + "_poll_group_000", std::nullopt));
-  } else {
-    const CpuSet wanted = mask.empty() ? CpuSet{} : CpuSet::parse(mask);
-    for (const CoreId core : Cores::all()) {
-      const auto cpu = static_cast<unsigned>(core);
-      if (!mask.empty() && !wanted.contains(cpu)) continue;
-      std::string name = fmt::format("{}_poll_group_{:03}", name_, groups_.size());
-      CpuSet one;
-      one.add(cpu);
-      groups_.push_back(std::make_unique<PollGroup>(*this, name, Thread::create(name, one)));
-    }
-    if (groups_.empty()) {
-      throw Error(Misuse::invalid_argument, fmt::format("no reactor runs on a core of '{}'", mask))
-          .with_operation("Target::create");
-    }
+  const bool reactors = spdkio::detail::CoreHost::current() != nullptr && Cores::count() > 0;
+  if (!reactors) groups_.push_back(std::make_unique<PollGroup>(*this, name_ + "_poll_group_000", std::nullopt));
+  const CpuSet wanted = mask.empty() ? CpuSet{} : CpuSet::parse(mask);
+  for (const CoreId core : reactors ? Cores::all() : std::vector<CoreId>{}) {
+    const auto cpu = static_cast<unsigned>(core);
+    if (!mask.empty() && !wanted.contains(cpu)) continue;
+    std::string name = fmt::format("{}_poll_group_{:03}", name_, groups_.size());
+    CpuSet one;
+    one.add(cpu);
+    groups_.push_back(std::make_unique<PollGroup>(*this, name, Thread::create(name, one)));
+  }
+  if (groups_.empty()) {
+    throw Error(Misuse::invalid_argument, fmt::format("no reactor runs on a core of '{}'", mask))
+        .with_operation("Target::create");
   }
   for (const auto& group : groups_) co_await group->open();
   SubsystemOptions discovery_options;

@@ -39,11 +39,18 @@ inline Bytes pattern(std::size_t size, unsigned seed = 1) {
 
 class TargetTest : public ::testing::Test {
  protected:
+  /// Runs a function, or the task that it gives, on the target's Thread.
+  template <class F>
+  auto on_home(F fn) {
+    return block_on(home_->handle().call(moved(std::move(fn))));
+  }
+
   void SetUp() override { start({}); }
 
   void start(const TransportOptions& transport, const std::string& cores = {}) {
     if (env_) stop();
-    env_.emplace(Env::start({.name = "nvmf_test", .core_mask = cores, .no_pci = true, .no_huge = true, .reactors = true}));
+    env_.emplace(
+        Env::start({.name = "nvmf_test", .core_mask = cores, .no_pci = true, .no_huge = true, .reactors = true}));
     home_.emplace(Thread::create("home"));
     target_ = on_home([] {
       TargetOptions options;
@@ -73,15 +80,8 @@ class TargetTest : public ::testing::Test {
   }
   void TearDown() override { stop(); }
 
-  /// Runs a function, or the task that it gives, on the target's Thread.
-  template <class F>
-  auto on_home(F fn) {
-    return block_on(home_->handle().call(moved(std::move(fn))));
-  }
   void make_malloc(std::string name, std::uint64_t blocks, std::uint32_t block_size = 512) {
-    on_home([name, blocks, block_size]() -> Task<Bdev> {
-      return create_malloc_named(name, blocks, block_size);
-    });
+    on_home([name, blocks, block_size]() -> Task<Bdev> { return create_malloc_named(name, blocks, block_size); });
   }
   static Task<Bdev> create_malloc_named(std::string name, std::uint64_t blocks, std::uint32_t block_size) {
     bdev::MallocOptions options;

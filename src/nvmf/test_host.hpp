@@ -48,13 +48,13 @@ class RawHost {
   // ---- bytes and PDUs
   void send(std::span<const std::byte> bytes);
   template <class T>
-    requires std::is_trivially_copyable_v<T>
+    requires(std::is_trivially_copyable_v<T> && !std::is_convertible_v<T, std::span<const std::byte>>)
   void send(const T& value) {
-    send(std::as_bytes(std::span<const T, 1>(&value, 1)));
+    send(std::span<const std::byte>(std::as_bytes(std::span<const T, 1>(&value, 1))));
   }
   /// With the lengths, flags and digests that belong to it.
-  void send_pdu(spec::tcp::PduType type, std::span<const std::byte> rest_of_header, std::span<const std::byte> data = {},
-                std::uint8_t flags = 0);
+  void send_pdu(spec::tcp::PduType type, std::span<const std::byte> rest_of_header,
+                std::span<const std::byte> data = {}, std::uint8_t flags = 0);
   /// The next PDU; nothing when the target has closed the connection. Throws after 10 seconds.
   std::optional<Pdu> receive();
   /// Reads until the target closes; false when it does not within 10 seconds.
@@ -76,13 +76,15 @@ class RawHost {
              std::span<const std::byte> r2t_data = {});
   /// The answer to a command that was submitted; those to others are kept for later.
   Answer wait(std::uint16_t cid, std::span<const std::byte> r2t_data = {});
-  void send_h2c(std::uint16_t cid, std::uint16_t ttag, std::uint32_t offset, std::span<const std::byte> data, bool last);
+  void send_h2c(std::uint16_t cid, std::uint16_t ttag, std::uint32_t offset, std::span<const std::byte> data,
+                bool last);
 
   bool header_digest = false;
   bool data_digest = false;
   std::uint32_t max_h2c = 0;
   std::uint16_t next_cid = 1;
-  static inline const std::string default_hostnqn = "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
+  static inline const std::string default_hostnqn =
+      "nqn.2014-08.org.nvmexpress:uuid:11111111-2222-3333-4444-555555555555";
 
  private:
   bool read_exactly(std::span<std::byte> into);
