@@ -68,11 +68,11 @@ class PcieQueue final : public TransportQueue {
   const std::uint32_t entries_;
   spdkio::detail::ThreadCore* const core_;
   const int event_;
+  std::uint64_t submission_iova_ = 0;  // these two before the memory whose making sets them
+  std::uint64_t completion_iova_ = 0;
   DmaBuf submissions_;
   DmaBuf completions_;
   DmaBuf lists_;  // one page for each slot
-  std::uint64_t submission_iova_ = 0;
-  std::uint64_t completion_iova_ = 0;
 
   Doorbell submission_doorbell_;
   Doorbell completion_doorbell_;
