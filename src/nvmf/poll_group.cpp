@@ -95,9 +95,9 @@ void PollGroup::connection_lost() noexcept {
 }
 
 std::size_t PollGroup::destroy_retired() noexcept {
-  const std::size_t count = std::erase_if(retired_, [](const auto& queue) { return queue->may_be_destroyed(); });
+  const std::size_t count = retired_.size();
+  retired_.clear();
   for (std::size_t i = 0; i < count; ++i) connection_lost();
-  if (!retired_.empty()) detail::ThreadCore::current()->defer(destroy_retired_);
   queue_gone_.set();
   return count;
 }

@@ -65,8 +65,6 @@ class Queue {
   bool take_buffer(Request& request, std::uint32_t bytes) noexcept;
   /// The Thread's clock says so from time to time.
   virtual void housekeeping(std::uint64_t now_ticks) noexcept = 0;
-  /// Once it was retired: nothing of the Thread's refers to it any more.
-  virtual bool may_be_destroyed() const noexcept = 0;
 
  protected:
   // ---- for the transport

@@ -33,7 +33,6 @@ class Connection final : public Queue, public nvme::tcp::PolledSocket, private n
   const nvme::TransportId& listener() const noexcept override { return listener_; }
   const std::vector<Request*>& requests() const noexcept override { return requests_; }
   void housekeeping(std::uint64_t now_ticks) noexcept override;
-  bool may_be_destroyed() const noexcept override { return !flush_later_.queued(); }
 
  private:
   enum class State : std::uint8_t {
