@@ -41,6 +41,6 @@ def case_kernel_to_kernel(vm):
         found = kernel_host.discover(guest, "127.0.0.1", 4420)
         assert NQN in [record["subnqn"] for record in found], found
         disk = kernel_host.connect(guest, "127.0.0.1", 4420, NQN)
-        kernel_host.fio_verify(guest, disk.block_device(1), "4k", size="8m")
+        kernel_host.fio_verify(guest, disk.block_device(1), "4k", size="2m")
         kernel_host.use_file_system(guest, disk.block_device(1))
         disk.disconnect()

@@ -156,10 +156,10 @@ class Guest:
         if self._forward:
             network += f",hostfwd=tcp:127.0.0.1:0-:{self._forward}"
         arguments = [
-            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", self._machine,
+            QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", "6e7b1f7e-3c0a-4a52-9d6c-0f4f5a1c2b3d", "-machine", self._machine,
             "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self._cpus), "-m", str(self._memory_mb),
             "-kernel", self._kernel, "-initrd", initrd,
-            "-append", f"console=ttyS0 panic=-1 mitigations=off nokaslr {self._kernel_options}",
+            "-append", f"console=ttyS0 panic=-1 mitigations=off nokaslr no_timer_check {self._kernel_options}",
             "-serial", f"file:{self._folder / 'console.log'}",
             "-qmp", f"unix:{qmp},server=on,wait=off",
             "-device", "virtio-serial-pci", "-chardev", f"socket,id=agent,path={agent},server=on,wait=off",
@@ -167,6 +167,7 @@ class Guest:
             "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=",
             *self._devices,
         ]
+        # no_timer_check: on a busy machine the emulated timer is late, which the kernel takes for a broken board.
         self._log = open(self._folder / "qemu.log", "wb")
         # QEMU must not outlive a test that is killed.
         self._process = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *map(str, arguments)],

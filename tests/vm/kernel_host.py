@@ -36,7 +36,8 @@ class Controller:
               [ -e "$path/nsid" ] || continue
               [ "$(cat "$path/device/subsysnqn" 2>/dev/null)" = {self.nqn} ] && cat "$path/nsid"
             done; true""")
-        return sorted(int(word) for word in text.split())
+        # With multipath there is a device for the namespace and one for each path to it.
+        return sorted({int(word) for word in text.split()})
 
     def block_device(self, nsid):
         """Path of the block device, once it is there."""

@@ -20,24 +20,23 @@ from guest import Guest
 class Bench:
     """What a case works with."""
 
-    def __init__(self, image, folder, program):
+    def __init__(self, image, folder, program, exercise):
         self.image = image
         self.folder = folder
         self.program = program
+        self.exercise = exercise
         self._guests = 0
 
     def guest(self, **options):
         self._guests += 1
         return Guest(self.image, self.folder / f"guest{self._guests}", **options)
 
-    def say(self, text):
-        print(f"[{time.monotonic() - self.started:6.1f} s] {text}", flush=True)
-
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build-dir", type=pathlib.Path, required=True, help="for the image and temporary files")
     parser.add_argument("--program", type=pathlib.Path, help="the program spdkio")
+    parser.add_argument("--exercise", type=pathlib.Path, help="the program nvme_exercise")
     parser.add_argument("case")
     arguments = parser.parse_args()
     image = images.build(arguments.build_dir / "image")
@@ -49,8 +48,8 @@ def main():
     case = getattr(importlib.import_module(f"case_{suite}"), f"case_{name}")
     # Paths of Unix sockets are short, and build folders may be deep.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="spdkio-vm-"))
-    bench = Bench(image, folder, arguments.program)
-    bench.started = time.monotonic()
+    bench = Bench(image, folder, arguments.program, arguments.exercise)
+    started = time.monotonic()
     try:
         case(bench)
     except BaseException:
@@ -65,7 +64,7 @@ def main():
         return 1
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    print(f"PASS {arguments.case} in {time.monotonic() - bench.started:.0f} s")
+    print(f"PASS {arguments.case} in {time.monotonic() - started:.0f} s")
     return 0
 
 
