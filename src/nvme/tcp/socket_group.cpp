@@ -162,7 +162,7 @@ bool SocketGroup::look_at_quiet() noexcept {
 PollResult SocketGroup::poll() noexcept {
   bool worked = poll_hot();
   const bool somebody_waits = size_ != hot_count_ || writers_ != 0;
-  if (somebody_waits && (!worked || ++rounds_ >= rounds_between_looks)) {
+  if (somebody_waits && (hot_count_ == 0 || ++rounds_ >= rounds_between_looks)) {
     rounds_ = 0;
     worked |= look_at_quiet();
   }

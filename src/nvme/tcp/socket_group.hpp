@@ -72,7 +72,7 @@ class SocketGroup {
  private:
   static constexpr std::size_t buffer_size = std::size_t{256} << 10;
   static constexpr std::size_t events_per_look = 64;
-  /// How many rounds full of work may pass before the quiet sockets are looked at.
+  /// How many rounds with busy sockets may pass before the quiet ones are looked at.
   static constexpr std::uint32_t rounds_between_looks = 8;
 
   PollResult poll() noexcept;
