@@ -52,6 +52,17 @@ void tell(const std::shared_ptr<QueueState>& queue, F f) noexcept {
   }
 }
 
+/// Commands that may rightly take minutes.
+bool takes_long(std::uint8_t opcode) noexcept {
+  switch (static_cast<spec::AdminOpcode>(opcode)) {
+    case spec::AdminOpcode::format_nvm:
+    case spec::AdminOpcode::namespace_management:
+    case spec::AdminOpcode::firmware_commit:
+    case spec::AdminOpcode::sanitize: return true;
+    default: return false;
+  }
+}
+
 std::chrono::nanoseconds since(std::uint64_t start_ticks) noexcept {
   const auto* core = spdkio::detail::ThreadCore::current();
   return ns_from_ticks(core->read_clock() - start_ticks);
@@ -493,7 +504,7 @@ Operation<spec::Completion> ControllerCore::admin_now(const spec::Command& comma
                                                       bool timed) const {
   Operation<spec::Completion> operation(admin_.get(), name);
   operation.command = command;
-  operation.timed = timed;
+  operation.timed = timed && !takes_long(command.opcode);
   if (!data.empty()) operation.set_data(data, spec::data_transfer_of(command.opcode));
   return operation;
 }

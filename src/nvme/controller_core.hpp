@@ -51,6 +51,7 @@ class ControllerCore final : public AdminCommands,
   std::uint16_t controller_id() const noexcept { return cntlid_.load(std::memory_order_relaxed); }
   std::uint32_t granted_queues() const noexcept { return granted_queues_.load(std::memory_order_relaxed); }
   std::uint32_t max_transfer_bytes() const noexcept { return max_transfer_bytes_.load(std::memory_order_relaxed); }
+  std::size_t buffer_alignment() const noexcept { return transport_->limits().buffer_alignment; }
   std::uint64_t connections() const noexcept { return connections_.load(std::memory_order_relaxed); }
   std::shared_ptr<NamespaceState> find_namespace(std::uint32_t nsid) const;
   std::vector<std::shared_ptr<NamespaceState>> active_namespaces() const;

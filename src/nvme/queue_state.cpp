@@ -81,7 +81,7 @@ void QueueState::submit_pair(Request& first, Request& second) noexcept {
   }
   const bool room = phase_ == Phase::ready && waiting_.empty() && in_flight_ + 2 <= capacity();
   if (room && send(first)) {
-    if (!send(second)) park(second);
+    if (!send(second)) fail_request(second);  // the queue has failed, and the first with it
     return;
   }
   // Neighbours in the line; `start_waiting` lets the first go only with room for both.
@@ -127,7 +127,8 @@ void QueueState::ended(Request& request) noexcept {
   request.in_flight_ = false;
   --in_flight_;
   if (request.end == RequestEnd::lost && !request.cancelled_ && phase_ != Phase::refusing &&
-      (request.repeatable || request.outcome == Outcome::never_submitted) && settings_.qid != 0) {
+      (request.repeatable || request.outcome == Outcome::never_submitted) && settings_.qid != 0 &&
+      request.command.fuse() == spec::Fuse::none) {
     lost_.push_back(request);
     return;
   }
@@ -292,6 +293,7 @@ void QueueState::unlink(Request& request) noexcept {
 }
 
 void QueueState::arm_timeout(std::chrono::nanoseconds after) noexcept {
+  if (timeout_timer_.queued()) return;
   try {
     core_->add_timer(timeout_timer_, after);
   } catch (...) {
