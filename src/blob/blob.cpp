@@ -44,6 +44,7 @@ Task<> unmap_range(Store& store, BlobNode& node, const BlobChannel& channel, Byt
   co_await path.unmap();
 }
 Task<> flush_store(Store& store, const BlobChannel& channel) {
+  if (!channel) throw Error(Misuse::already_closed, "the channel is not open");
   if (store.device().supports(bdev::IoType::flush)) co_await store.device().flush(channel.state()->io);
 }
 Task<> sync_and_close(std::shared_ptr<Store> store, BlobNode& node) {

@@ -13,11 +13,16 @@ constexpr std::uint64_t transfer_bytes = 1 << 20;
 /// Clusters that one write allocates together: their metadata is written once.
 constexpr std::uint32_t clusters_at_once = 64;
 
+ChannelState& open_channel(const BlobChannel& channel) {
+  if (!channel) throw Error(Misuse::already_closed, "the channel is not open");
+  return *channel.state();
+}
+
 }  // namespace
 
 DataPath::DataPath(Store& store, BlobNode& node, const BlobChannel& channel, std::uint64_t offset, std::uint64_t bytes,
                    bool writes)
-    : store_(store), node_(node), channel_(*channel.state()), offset_(offset), end_(offset + bytes) {
+    : store_(store), node_(node), channel_(open_channel(channel)), offset_(offset), end_(offset + bytes) {
   const auto refuse = [&](Misuse code, const char* what) {
     return Error(code, what).with_device("blob " + to_string(node.id()));
   };

@@ -45,7 +45,7 @@ class Blob {
   BlobId id() const;
   std::uint64_t num_clusters() const;
   ByteCount size() const;
-  /// What it takes on the device by itself, without what it shares with a snapshot.
+  /// What it takes on the device by itself, without what it shares with a snapshot. On the store's Thread.
   ByteCount allocated() const;
   bool thin() const;
   bool read_only() const;
