@@ -24,8 +24,8 @@ def program_archive(program: pathlib.Path):
 def devices(folder: pathlib.Path, namespaces, *, iommu=True, controller=""):
     """Arguments for QEMU: a controller behind a port of its own, with namespaces of so many bytes and properties."""
     arguments = ["-device", "intel-iommu,intremap=on"] if iommu else []
-    arguments += ["-device", "pcie-root-port,id=port,chassis=1,slot=1",
-                  "-device", f"nvme,serial=QEMU0001,id=nvme0,bus=port{controller}"]
+    arguments += ["-device", "pcie-root-port,id=slot1,chassis=1,slot=1",
+                  "-device", f"nvme,serial=QEMU0001,id=nvme0,bus=slot1{controller}"]
     for number, (size, properties) in enumerate(namespaces, 1):
         image = folder / f"namespace{number}.img"
         with open(image, "wb") as file:

@@ -128,12 +128,14 @@ Task<> scattered(nvme::Namespace ns, nvme::Qpair& qpair, LbaRange range, std::ui
   if (ns.info()->metadata_size != 0) co_return;
   const std::size_t bytes = ns.bytes(range.count);
   constexpr std::size_t piece = 1024;
-  DmaBuf memory(4 * bytes);
+  constexpr std::size_t distance = 4096;
+  const std::size_t count = (bytes + piece - 1) / piece;
+  DmaBuf memory(count * distance);
   DmaBuf flat(bytes);
   std::vector<DmaSpan> pieces;
-  for (std::size_t at = 0; at < bytes; at += piece) {
+  for (std::size_t i = 0; i < count; ++i) {
     // From the end to the front, with gaps, and not at page boundaries.
-    pieces.push_back(memory.subspan(4 * bytes - 4 * at - 3 * piece, std::min(piece, bytes - at)));
+    pieces.push_back(memory.subspan((count - 1 - i) * distance + piece, std::min(piece, bytes - i * piece)));
   }
   fill(flat.bytes(), version, range.first.value, ns.block_bytes());
   std::size_t at = 0;
