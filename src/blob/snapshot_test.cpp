@@ -150,7 +150,9 @@ TEST_F(SnapshotTest, IsTakenWhileTheBlobIsWritten) {
   const auto write_on = [&]() -> Task<> {
     BlobChannel channel = store_.io_channel();
     DmaBuf data{cluster};
-    for (std::uint8_t round = 0; !done; ++round) {
+    std::uint8_t round = 0;
+    while (!done) {
+      ++round;
       data.fill(std::byte{round});
       co_await blob.write(channel, data, ByteOffset{round % 8U * cluster});
     }

@@ -166,7 +166,7 @@ TEST_F(BlobstoreTest, RefusesWhatCannotBe) {
   EXPECT_EQ(code_of(store_.remove(blob.id())), std::errc::device_or_resource_busy);
   const BlobId id = blob.id();
   block_on(blob.close());
-  EXPECT_THROW(blob.close(), Error);
+  EXPECT_THROW(block_on(blob.close()), Error);
   EXPECT_EQ(code_of(store_.unload()), std::errc::device_or_resource_busy) << "the channel";
   channel.close();
   reload();

@@ -109,9 +109,10 @@ PollResult Server::Impl::look() {
   }
   for (int i = 0; i < count; ++i) {
     const epoll_event& event = events[static_cast<std::size_t>(i)];
-    if (event.data.u64 == 0) {
+    const std::uint64_t number = event.data.u64;  // a copy: the structure is packed
+    if (number == 0) {
       acceptable_.set();
-    } else if (const auto found = connections_.find(event.data.u64); found != connections_.end()) {
+    } else if (const auto found = connections_.find(number); found != connections_.end()) {
       found->second->on_events(event.events);
     }
   }

@@ -112,7 +112,7 @@ TEST(TimerHeap, AgreesWithASortedListUnderRandomUse) {
         expected.push_back(&timer);
       }
     }
-    std::ranges::stable_sort(expected, {}, &Timer::deadline_ticks);
+    std::ranges::sort(expected, {}, [](const Timer* timer) { return std::pair{timer->deadline_ticks, timer->order}; });
     heap.run_due(UINT64_MAX);
     std::vector<int> expected_ids;
     for (const Timer* timer : expected) expected_ids.push_back(timer->id);

@@ -21,7 +21,7 @@ struct Case {
   /// What the C2HTermReq says; none: the connection goes without one.
   std::optional<Violation> expected;
 };
-void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
+[[maybe_unused]] void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 
 template <class T>
 Bytes bytes_of(const T& value) {
