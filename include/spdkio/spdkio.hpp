@@ -18,11 +18,15 @@
 #include <spdkio/bdev_modules/file.hpp>
 #include <spdkio/bdev_modules/malloc.hpp>
 #include <spdkio/bdev_modules/null.hpp>
+#include <spdkio/bdev_modules/nvme.hpp>
 #include <spdkio/bdev_modules/passthru.hpp>
 #include <spdkio/bdev_modules/split.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/engine/dma_region.hpp>
 #include <spdkio/engine/engine.hpp>
+#include <spdkio/nvme/controller.hpp>
+#include <spdkio/nvme/discover.hpp>
+#include <spdkio/nvmf/target.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/block_on.hpp>
 #include <spdkio/runtime/channel.hpp>

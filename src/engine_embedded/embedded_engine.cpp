@@ -36,7 +36,8 @@ EmbeddedEngine::EmbeddedEngine(const EnvOptions& options, ReactorGroupOptions re
 std::string EmbeddedEngine::version() const { return "embedded " SPDKIO_VERSION; }
 
 const engine::Capabilities& EmbeddedEngine::capabilities() const noexcept {
-  static constexpr engine::Capabilities capabilities{.restart_in_process = true, .sleeps_when_idle = true};
+  static constexpr engine::Capabilities capabilities{
+      .restart_in_process = true, .sleeps_when_idle = true, .nvmf = true};
   return capabilities;
 }
 

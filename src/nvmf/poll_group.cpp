@@ -152,10 +152,10 @@ void PollGroup::close_queues(const std::function<bool(const Queue&)>& which, std
 
 void PollGroup::housekeeping() {
   const std::uint64_t now = detail::ThreadCore::current()->batch_ticks();
-  std::vector<Queue*> all;
-  all.reserve(queues_.size());
-  for (const auto& queue : queues_) all.push_back(queue.get());
-  for (Queue* const queue : all) queue->housekeeping(now);
+  // From the end: one that is closed takes itself out.
+  for (std::size_t i = queues_.size(); i-- > 0;) {
+    if (i < queues_.size()) queues_[i]->housekeeping(now);
+  }
 }
 
 }  // namespace spdkio::nvmf

@@ -3,8 +3,9 @@
 
 #include <spdkio/base/unique_fd.hpp>
 #include <spdkio/nvme/transport_id.hpp>
+#include <spdkio/runtime/thread_core.hpp>
 
-#include <cstdint>
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -27,12 +28,19 @@ class Listener final : public nvme::tcp::PolledSocket {
   std::size_t users = 1;
 
  private:
+  /// Listening goes on after a while.
+  struct Pause : spdkio::detail::TimerNode {
+    Listener* listener = nullptr;
+  };
   bool on_poll() noexcept override;
+  void pause() noexcept;
 
   nvme::TransportId where_;
   UniqueFd fd_;
   Accepted accepted_;
   std::shared_ptr<nvme::tcp::SocketGroup> group_;
+  spdkio::detail::ThreadCore& core_;
+  Pause pause_;
 };
 
 }  // namespace spdkio::nvmf::tcp
