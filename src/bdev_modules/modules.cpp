@@ -5,6 +5,7 @@
 #include <spdkio/bdev_modules/file.hpp>
 #include <spdkio/bdev_modules/malloc.hpp>
 #include <spdkio/bdev_modules/null.hpp>
+#include <spdkio/bdev_modules/nvme.hpp>
 #include <spdkio/bdev_modules/passthru.hpp>
 #include <spdkio/bdev_modules/split.hpp>
 
@@ -14,6 +15,7 @@ void register_module_methods(rpc::MethodTable& table) {
   register_malloc_methods(table);
   register_null_methods(table);
   register_file_methods(table);
+  register_nvme_methods(table);
   register_passthru_methods(table);
   register_split_methods(table);
   register_delay_methods(table);

@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "nvme/keeping.hpp"
 #include "nvme/transport_factory.hpp"
 
 namespace spdkio::nvme {
@@ -98,7 +99,7 @@ Task<std::shared_ptr<ControllerCore>> ControllerCore::connect(ControllerSettings
   }
   core->set_state(ControllerState::ready);
   core->ready_.set();
-  auto serving = core->serve();
+  auto serving = keeping(core, core->serve());
   core->serving_ = CurrentThread::spawn(std::move(serving), "nvme " + core->settings_.name);
   co_return core;
 }
@@ -214,7 +215,7 @@ void ControllerCore::lost(std::uint64_t attempt, const Error& why) noexcept {
 void ControllerCore::abandon_attempt() noexcept {
   admin_->refuse(*why_lost_);
   try {
-    CurrentThread::spawn(admin_->stop(false), "nvme abandon").detach();
+    CurrentThread::spawn(keeping(shared_from_this(), admin_->stop(false)), "nvme abandon").detach();
   } catch (...) {
     log::error("{}: no memory to give an attempt to connect up", settings_.name);
   }

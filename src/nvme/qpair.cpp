@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "nvme/controller_core.hpp"
+#include "nvme/keeping.hpp"
 #include "nvme/queue_state.hpp"
 
 namespace spdkio::nvme {
@@ -54,7 +55,7 @@ void Qpair::release() noexcept {
     return;
   }
   try {
-    thread.spawn(controller->close_queue(queue), "nvme close queue pair").detach();
+    thread.spawn(keeping(controller, controller->close_queue(queue)), "nvme close queue pair").detach();
   } catch (...) {
     log::error("{}: queue pair {} was not closed: {}", queue->settings().device, queue->qid(),
                Error::from_current_exception().what());
