@@ -45,8 +45,10 @@ void AdminCommands::execute(Queue& queue, Request& request) noexcept {
 
 void AdminCommands::answer_data(Queue& queue, Request& request, std::span<const std::byte> data) noexcept {
   const std::size_t size = std::min<std::size_t>(request.controller_to_host, data.size());
-  std::memcpy(request.data.data(), data.data(), size);
-  std::memset(request.data.data() + size, 0, request.controller_to_host - size);
+  if (size != 0) std::memcpy(request.data.data(), data.data(), size);
+  if (size < request.controller_to_host) {
+    std::memset(request.data.data() + size, 0, request.controller_to_host - size);
+  }
   queue.finish(request, sc::success);
 }
 
