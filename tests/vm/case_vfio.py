@@ -31,13 +31,24 @@ def case_two_namespaces(vm):
         nvme.run("verify")
 
 
-def case_metadata(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=0"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=1")]) as guest:
+def case_separate_metadata(vm):
+    with _guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=0"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=0")]) as guest:
         nvme = LocalNvme(guest)
         facts = nvme.run("identify")
         assert "block_size=512 metadata=8 interleaved=0" in facts, facts
-        assert "block_size=4096 metadata=16 interleaved=1" in facts, facts
+        assert "block_size=4096 metadata=16 interleaved=0" in facts, facts
         output = nvme.run("verify")
+        assert "verified nsid=1" in output and "verified nsid=2" in output, output
+
+
+def case_interleaved_metadata(vm):
+    with _guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=1"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=1")]) as guest:
+        nvme = LocalNvme(guest)
+        facts = nvme.run("identify")
+        assert "block_size=512 metadata=8 interleaved=1" in facts, facts
+        assert "block_size=4096 metadata=16 interleaved=1" in facts, facts
+        # QEMU 7.2 drops the metadata behind the 31st block of a command, also when the kernel's driver is the host.
+        output = nvme.run("verify", "--max-blocks 16")
         assert "verified nsid=1" in output and "verified nsid=2" in output, output
 
 

@@ -59,7 +59,10 @@ def main():
             print("\n".join(log.read_text(errors="replace").splitlines()[-40:]))
         kept = arguments.build_dir / "failed" / arguments.case
         shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(folder, kept, ignore=lambda _, names: [name for name in names if not name.endswith(".log")])
+        for log in folder.rglob("*.log"):
+            copy = kept / log.relative_to(folder)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(log, copy)
         print(f"FAIL {arguments.case}, logs in {kept}")
         return 1
     finally:
