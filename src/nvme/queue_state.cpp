@@ -231,6 +231,12 @@ Task<> QueueState::stop(bool orderly) {
   auto locking = changing_.lock();
   auto guard = co_await as_result(std::move(locking));
   if (phase_ == Phase::ready) phase_ = Phase::down;
+  if (retry_timer_.queued()) {
+    core_->cancel_timer(retry_timer_);
+    waiting_.append(std::move(delayed_));
+  }
+  // The last owner may be on another Thread, where the timer could not be taken back.
+  if (timeout_timer_.queued()) core_->cancel_timer(timeout_timer_);
   if (queue_ == nullptr) co_return;
   poller_.reset();
   auto stopping = queue_->stop(orderly);
