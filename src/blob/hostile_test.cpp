@@ -176,7 +176,8 @@ TEST_F(HostileTest, AnyByteOfTheMetadataMayBeAnything) {
       MetadataPage content = load_page(*media, number);
       auto* bytes = reinterpret_cast<std::byte*>(&content);
       const std::size_t at = random() % 4 == 0 ? random() % (page - 8) : random() % 160;
-      const std::uint64_t values[] = {0, 1, 2, 0xFF, 0xFFFFFFFF, ~std::uint64_t{0}, 0x7FFFFFFF, random(), random() % 64};
+      const std::uint64_t values[] = {
+          0, 1, 2, 0xFF, 0xFFFFFFFF, ~std::uint64_t{0}, 0x7FFFFFFF, random(), random() % 64};
       const std::uint64_t value = values[random() % std::size(values)];
       std::memcpy(bytes + at, &value, std::size_t{1} << random() % 4);
       if (random() % 8 == 0) content.next = static_cast<std::uint32_t>(random() % 44);

@@ -213,7 +213,8 @@ TransportId TransportId::parse(std::string_view text) {
 
 void TransportId::check() const {
   if (trtype == TransportType::pcie) {
-    if (!pci_address(traddr)) refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", in_quotes(traddr)));
+    if (!pci_address(traddr))
+      refuse(fmt::format("traddr {} is no PCI address such as 0000:01:00.0", in_quotes(traddr)));
     return;
   }
   check_host("traddr", traddr);

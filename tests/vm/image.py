@@ -17,7 +17,7 @@ PROGRAMS = {
 }
 LINKS = {"sbin/mkfs.ext4": "mke2fs", "sbin/fsck.ext4": "e2fsck"}
 MODULES = [
-    "virtio_pci", "virtio_net", "virtio_console", "crc32c_generic", "crc32c_intel", "crct10dif_common",
+    "virtio_pci", "virtio_net", "virtio_console", "crc32c_generic", "crc32c_intel",
     "configfs", "nvme", "nvme_tcp", "nvmet_tcp", "null_blk", "ext4", "vfio_pci", "vfio_iommu_type1",
 ]
 LIBRARY_FOLDERS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu/ceph"]
@@ -43,18 +43,21 @@ def _recipe():
 
 
 def uncompressed_kernel(bzimage: bytes):
-    """The ELF inside a bzImage. The guest need not unpack it in emulation, which would take most of its boot."""
+    """The ELF inside a bzImage. The guest need not unpack it in emulation, which would take most of its boot.
+    What is not compressed with xz stays as it is."""
     setup_sectors = bzimage[0x1F1] or 4
     offset, length = struct.unpack_from("<II", bzimage, 0x248)
     start = (setup_sectors + 1) * 512 + offset
     payload = bzimage[start:start + length]
     if not payload.startswith(b"\xfd7zXZ\0"):
-        raise ValueError("the kernel is not compressed with xz")
+        return bzimage
     return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
 
 
 def module_closure(root: pathlib.Path, names):
     """Paths of the modules and of what they depend on, each with its dependencies in order of loading."""
+    for compressed in root.rglob("*.ko.xz"):
+        compressed.with_suffix("").write_bytes(lzma.decompress(compressed.read_bytes()))
     paths = {path.stem.replace("-", "_"): path for path in root.rglob("*.ko")}
     closed = {}
 
@@ -78,10 +81,11 @@ def module_closure(root: pathlib.Path, names):
     return {name: (paths[name], [paths[step] for step in order]) for name, order in closed.items()}
 
 
-def build(folder: pathlib.Path):
-    """The image in `folder`, built if it is not there or its recipe has changed."""
+def build(folder: pathlib.Path, kernel_suite=None, more_modules=()):
+    """The image in `folder`, built if it is not there or its recipe has changed. With `kernel_suite` the kernel comes
+    from there."""
     image = Image(folder)
-    recipe = _recipe()
+    recipe = f"{_recipe()} {kernel_suite} {more_modules}"
     if image.stamp.exists() and image.stamp.read_text() == recipe:
         return image
     folder.mkdir(parents=True, exist_ok=True)
@@ -89,11 +93,16 @@ def build(folder: pathlib.Path):
     tree = folder / "tree"
     shutil.rmtree(tree, ignore_errors=True)
 
+    def kernel_of(source):
+        name = next(name for name in source.dependencies(["linux-image-amd64"])["linux-image-amd64"]
+                    if name.startswith("linux-image-"))
+        source.unpack([name], tree)
+        return name
+
     def obtain():
-        kernel = next(name for name in packages.dependencies(["linux-image-amd64"])["linux-image-amd64"]
-                      if name.startswith("linux-image-"))
+        kernel = kernel_of(Packages(folder, kernel_suite) if kernel_suite else packages)
         names = packages.closure(["busybox-static", *PROGRAMS])
-        packages.unpack([*names, kernel], tree)
+        packages.unpack(names, tree)
         return kernel
 
     kernel = packages.resolve(obtain)
@@ -119,7 +128,7 @@ def build(folder: pathlib.Path):
 
     modules = tree / "lib/modules" / release
     lines = []
-    for path, order in module_closure(modules, MODULES).values():
+    for path, order in module_closure(modules, [*MODULES, *more_modules]).values():
         archive.copy(f"lib/modules/{release}/{path.relative_to(modules)}", path)
         # The last to be loaded first comes last.
         steps = " ".join(str(step.relative_to(modules)) for step in reversed(order))

@@ -17,6 +17,10 @@ import image as images
 from guest import Guest
 
 
+def newer_image(build_folder):
+    return images.build(build_folder / "image-newer", "bookworm-backports", ("iommufd",))
+
+
 class Bench:
     """What a case works with."""
 
@@ -25,11 +29,16 @@ class Bench:
         self.folder = folder
         self.program = program
         self.exercise = exercise
+        self._build_folder = image.folder.parent
         self._guests = 0
 
-    def guest(self, **options):
+    def newer_image(self):
+        """With a kernel that has iommufd."""
+        return newer_image(self._build_folder)
+
+    def guest(self, image=None, **options):
         self._guests += 1
-        return Guest(self.image, self.folder / f"guest{self._guests}", **options)
+        return Guest(image or self.image, self.folder / f"guest{self._guests}", **options)
 
 
 def main():
@@ -42,6 +51,7 @@ def main():
     image = images.build(arguments.build_dir / "image")
     print(image.versions.read_text(), end="")
     if arguments.case == "image":
+        print(newer_image(arguments.build_dir).versions.read_text(), end="")
         return 0
 
     suite, _, name = arguments.case.partition(".")

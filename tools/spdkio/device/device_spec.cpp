@@ -6,12 +6,15 @@
 
 #include <spdkio/base/byte_size.hpp>
 #include <spdkio/base/error.hpp>
+#include <spdkio/nvme/transport_id.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
+#include <ranges>
 
 namespace spdkio::tool {
 namespace {
@@ -88,6 +91,36 @@ Json file_params(std::string_view text, const std::string& name, std::string& pa
   return params;
 }
 
+bool is_transport_id(std::string_view text) { return text.starts_with("trtype:") || text.starts_with("trtype="); }
+
+/// A namespace behind a transport id, which may also say `ns:NUMBER`, as SPDK's programs read it.
+DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
+  std::uint64_t nsid = 1;
+  std::string transport;
+  for (const auto piece : std::views::split(text, ' ')) {
+    const std::string_view word{piece.begin(), piece.end()};
+    if (!word.starts_with("ns:") && !word.starts_with("ns=")) {
+      transport += fmt::format("{}{}", transport.empty() ? "" : " ", word);
+      continue;
+    }
+    const std::string_view digits = word.substr(3);
+    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), nsid);
+    if (problem != std::errc{} || end != digits.data() + digits.size() || nsid == 0 || nsid >= UINT32_MAX) {
+      throw Failure::usage(fmt::format("'{}' names no namespace", word), "for example ns:1");
+    }
+  }
+  const auto id = nvme::TransportId::parse(transport);
+  Json params = {{"name", controller}, {"trtype", nvme::to_string(id.trtype)}, {"traddr", id.traddr}};
+  if (id.trtype != nvme::TransportType::pcie) {
+    params["adrfam"] = id.traddr.find(':') == std::string::npos ? "IPv4" : "IPv6";
+    params["trsvcid"] = id.trsvcid.empty() ? "4420" : id.trsvcid;
+    params["subnqn"] = id.subnqn;
+  }
+  return {.bdev_name = fmt::format("{}n{}", controller, nsid),
+          .call = {{"method", "bdev_nvme_attach_controller"}, {"params", std::move(params)}},
+          .path = {}};
+}
+
 }  // namespace
 
 const std::vector<DeviceKind>& device_kinds() {
@@ -106,6 +139,9 @@ std::string device_spec_help() {
   }
   text +=
       "/PATH         the same as file:/PATH\n"
+      "'trtype:TCP traddr:127.0.0.1 trsvcid:4420 subnqn:nqn.2026-11.io.example:disk ns:1'\n"
+      "              a namespace of an NVMe controller, with its transport id (PCIe: 'trtype:PCIe "
+      "traddr:0000:01:00.0')\n"
       "NAME          a device of --config\n"
       "Parameters of the device's create call may follow: malloc:64MiB,block_size=4096";
   return text;
@@ -168,6 +204,13 @@ DeviceSpec DevicePlan::add(std::string_view text) {
   DeviceSpec spec;
   std::string method;
   try {
+    if (is_transport_id(text)) {
+      const std::string controller = free_name("nvme");
+      spec = nvme_spec(text, controller);
+      names_.push_back(controller);
+      bdev_calls().push_back(spec.call);
+      return spec;
+    }
     if (colon != std::string_view::npos && (kind == "malloc" || kind == "null")) {
       spec.bdev_name = free_name(kind);
       method = fmt::format("bdev_{}_create", kind);

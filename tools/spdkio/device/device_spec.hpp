@@ -24,8 +24,9 @@ class DevicePlan {
   /// `config_file` may be empty. Throws Error when the file cannot be read or is not a configuration.
   explicit DevicePlan(const std::string& config_file = {});
 
-  /// `KIND:VALUE[,KEY=VALUE...]` with the kinds of `device_kinds()`, a path (something with a slash), or the name of a
-  /// device of the configuration. Throws `Failure` for what cannot be right.
+  /// `KIND:VALUE[,KEY=VALUE...]` with the kinds of `device_kinds()`, the transport id of an NVMe controller with the
+  /// number of a namespace, a path (something with a slash), or the name of a device of the configuration. Throws
+  /// `Failure` for what cannot be right.
   DeviceSpec add(std::string_view text);
 
   /// SPDK-shaped configuration: that of the file, then the devices that were added.

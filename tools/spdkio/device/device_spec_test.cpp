@@ -45,6 +45,20 @@ TEST(DeviceSpec, PathsAreFiles) {
   EXPECT_EQ(plan.add("/dev/disk/by-path/pci-0000:01:00.0").path, "/dev/disk/by-path/pci-0000:01:00.0");
 }
 
+TEST(DeviceSpec, TransportIdsAreNamespacesOfAController) {
+  DevicePlan plan;
+  const DeviceSpec tcp = plan.add("trtype:TCP traddr:127.0.0.1 trsvcid:4421 subnqn:nqn.2026-11.io.example:disk ns:3");
+  EXPECT_EQ(tcp.bdev_name, "nvme0n3");
+  EXPECT_EQ(tcp.call,
+            Json::parse(R"({"method": "bdev_nvme_attach_controller", "params": {"name": "nvme0", "trtype": "TCP",
+      "traddr": "127.0.0.1", "adrfam": "IPv4", "trsvcid": "4421", "subnqn": "nqn.2026-11.io.example:disk"}})"));
+  const DeviceSpec pcie = plan.add("trtype:PCIe traddr:0000:01:00.0");
+  EXPECT_EQ(pcie.bdev_name, "nvme1n1");
+  EXPECT_EQ(pcie.call["params"]["traddr"], "0000:01:00.0");
+  EXPECT_NE(refusal("trtype:TCP traddr:127.0.0.1 ns:x").find("names no namespace"), std::string::npos);
+  EXPECT_NE(refusal("trtype:TCP traddr:127.0.0.1 port:7").find("port"), std::string::npos);
+}
+
 TEST(DeviceSpec, OtherParametersGoToTheCreateCall) {
   DevicePlan plan;
   const Json params = plan.add("malloc:1MiB,md_size=8,md_interleave=true,uuid=abc").call["params"];
