@@ -29,7 +29,6 @@ class Bench:
         self.folder = folder
         self.program = program
         self.exercise = exercise
-        self._build_folder = image.folder.parent
         self._guests = 0
 
     def newer_image(self):
