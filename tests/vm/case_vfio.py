@@ -9,10 +9,10 @@ BLOCKS_512 = ",logical_block_size=512,physical_block_size=512"
 BLOCKS_4096 = ",logical_block_size=4096,physical_block_size=4096"
 
 
-def _guest(vm, namespaces, controller="", image=None):
+def _guest(vm, namespaces, controller=""):
     folder = vm.folder / "disks"
     folder.mkdir()
-    return vm.guest(image, devices=devices(folder, namespaces, controller=controller), memory_mb=1024,
+    return vm.guest(devices=devices(folder, namespaces, controller=controller), memory_mb=1024,
                     kernel_options="intel_iommu=on", archives=[program_archive(vm.exercise)])
 
 
@@ -29,24 +29,6 @@ def case_two_namespaces(vm):
         nvme.run("verify", "--no-huge")
         guest.run("echo 32 >/proc/sys/vm/nr_hugepages")
         nvme.run("verify")
-
-
-def case_iommufd(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512)], image=vm.newer_image()) as guest:
-        guest.run("modprobe iommufd")
-        nvme = LocalNvme(guest)
-        guest.run("ls /dev/iommu /dev/vfio/devices/vfio0")
-        load = nvme.start("load", "", 6)
-        guest.wait_for("grep -q progress /jobs/1.output", "the load has begun")
-        opened = guest.run("ls -l /proc/$(pidof nvme_exercise)/fd")
-        assert "/dev/iommu" in opened and "/dev/vfio/devices/vfio0" in opened and "/dev/vfio/vfio" not in opened, opened
-        load.wait(120)
-        output = nvme.run("verify")
-        assert "verified nsid=1" in output, output
-        load = nvme.start("load", "--no-reconnect", 300)
-        guest.wait_for("grep -q progress /jobs/2.output", "the load has begun")
-        guest.qmp("device_del", id="nvme0")
-        assert "error: " in load.wait(120, check=False) and load.status == 3
 
 
 def case_separate_metadata(vm):

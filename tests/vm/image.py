@@ -43,21 +43,18 @@ def _recipe():
 
 
 def uncompressed_kernel(bzimage: bytes):
-    """The ELF inside a bzImage. The guest need not unpack it in emulation, which would take most of its boot.
-    What is not compressed with xz stays as it is."""
+    """The ELF inside a bzImage. The guest need not unpack it in emulation, which would take most of its boot."""
     setup_sectors = bzimage[0x1F1] or 4
     offset, length = struct.unpack_from("<II", bzimage, 0x248)
     start = (setup_sectors + 1) * 512 + offset
     payload = bzimage[start:start + length]
     if not payload.startswith(b"\xfd7zXZ\0"):
-        return bzimage
+        raise ValueError("the kernel is not compressed with xz")
     return lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(payload)
 
 
 def module_closure(root: pathlib.Path, names):
     """Paths of the modules and of what they depend on, each with its dependencies in order of loading."""
-    for compressed in root.rglob("*.ko.xz"):
-        compressed.with_suffix("").write_bytes(lzma.decompress(compressed.read_bytes()))
     paths = {path.stem.replace("-", "_"): path for path in root.rglob("*.ko")}
     closed = {}
 
@@ -81,11 +78,10 @@ def module_closure(root: pathlib.Path, names):
     return {name: (paths[name], [paths[step] for step in order]) for name, order in closed.items()}
 
 
-def build(folder: pathlib.Path, kernel_suite=None, more_modules=()):
-    """The image in `folder`, built if it is not there or its recipe has changed. With `kernel_suite` the kernel comes
-    from there."""
+def build(folder: pathlib.Path):
+    """The image in `folder`, built if it is not there or its recipe has changed."""
     image = Image(folder)
-    recipe = f"{_recipe()} {kernel_suite} {more_modules}"
+    recipe = _recipe()
     if image.stamp.exists() and image.stamp.read_text() == recipe:
         return image
     folder.mkdir(parents=True, exist_ok=True)
@@ -93,16 +89,11 @@ def build(folder: pathlib.Path, kernel_suite=None, more_modules=()):
     tree = folder / "tree"
     shutil.rmtree(tree, ignore_errors=True)
 
-    def kernel_of(source):
-        name = next(name for name in source.dependencies(["linux-image-amd64"])["linux-image-amd64"]
-                    if name.startswith("linux-image-"))
-        source.unpack([name], tree)
-        return name
-
     def obtain():
-        kernel = kernel_of(Packages(folder, kernel_suite) if kernel_suite else packages)
+        kernel = next(name for name in packages.dependencies(["linux-image-amd64"])["linux-image-amd64"]
+                      if name.startswith("linux-image-"))
         names = packages.closure(["busybox-static", *PROGRAMS])
-        packages.unpack(names, tree)
+        packages.unpack([*names, kernel], tree)
         return kernel
 
     kernel = packages.resolve(obtain)
@@ -128,7 +119,7 @@ def build(folder: pathlib.Path, kernel_suite=None, more_modules=()):
 
     modules = tree / "lib/modules" / release
     lines = []
-    for path, order in module_closure(modules, [*MODULES, *more_modules]).values():
+    for path, order in module_closure(modules, MODULES).values():
         archive.copy(f"lib/modules/{release}/{path.relative_to(modules)}", path)
         # The last to be loaded first comes last.
         steps = " ".join(str(step.relative_to(modules)) for step in reversed(order))

@@ -12,19 +12,11 @@ class PackageError(Exception):
 class Packages:
     """What `apt` knows, with the archives it gave kept in `folder`."""
 
-    def __init__(self, folder: pathlib.Path, suite=None):
-        """With `suite`, packages come from that part of the Debian archive instead of what the machine uses."""
+    def __init__(self, folder: pathlib.Path):
         self.archives = folder / "archives"
         self.private = folder / "apt"
         self.archives.mkdir(parents=True, exist_ok=True)
         self.options = []
-        if suite:
-            self.private.mkdir(exist_ok=True)
-            source = self.private / "sources.list"
-            source.write_text("deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] "
-                              f"http://deb.debian.org/debian {suite} main\n")
-            self.options = ["-o", f"Dir::Etc::SourceList={source}", "-o", "Dir::Etc::SourceParts=/dev/null"]
-            self._update_private_lists()
 
     def _apt(self, tool, *arguments, cwd=None):
         return subprocess.run([tool, "-q", "-o", "APT::Sandbox::User=root", *self.options, *arguments],
@@ -36,7 +28,7 @@ class Packages:
         cache = self.private / "cache"
         (lists / "partial").mkdir(parents=True, exist_ok=True)
         (cache / "archives/partial").mkdir(parents=True, exist_ok=True)
-        self.options = [*self.options, "-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}"]
+        self.options = ["-o", f"Dir::State::Lists={lists}", "-o", f"Dir::Cache={cache}"]
         done = self._apt("apt-get", "update")
         if done.returncode != 0:
             raise PackageError(f"apt-get update failed:\n{done.stderr}")

@@ -17,10 +17,6 @@ import image as images
 from guest import Guest
 
 
-def newer_image(build_folder):
-    return images.build(build_folder / "image-newer", "bookworm-backports", ("iommufd",))
-
-
 class Bench:
     """What a case works with."""
 
@@ -31,13 +27,9 @@ class Bench:
         self.exercise = exercise
         self._guests = 0
 
-    def newer_image(self):
-        """With a kernel that has iommufd."""
-        return newer_image(self._build_folder)
-
-    def guest(self, image=None, **options):
+    def guest(self, **options):
         self._guests += 1
-        return Guest(image or self.image, self.folder / f"guest{self._guests}", **options)
+        return Guest(self.image, self.folder / f"guest{self._guests}", **options)
 
 
 def main():
@@ -50,7 +42,6 @@ def main():
     image = images.build(arguments.build_dir / "image")
     print(image.versions.read_text(), end="")
     if arguments.case == "image":
-        print(newer_image(arguments.build_dir).versions.read_text(), end="")
         return 0
 
     suite, _, name = arguments.case.partition(".")
