@@ -2,6 +2,8 @@
 
 #include "spdkio/cli/failure.hpp"
 
+#include <spdkio/base/uuid.hpp>
+
 #include <gtest/gtest.h>
 
 namespace spdkio::tool {
@@ -39,6 +41,21 @@ TEST(ServePlan, DevicesBecomeNamespacesOfOneSubsystem) {
                                                "nvmf_subsystem_add_host", "nvmf_subsystem_add_ns",
                                                "nvmf_subsystem_add_ns", "nvmf_subsystem_add_listener"}));
   EXPECT_EQ(config["subsystems"][1]["config"][1]["params"]["allow_any_host"], false);
+}
+
+TEST(ServePlan, AFileKeepsItsUuid) {
+  const auto uuid_of = [](const char* device) {
+    ServeOptions options;
+    options.devices = {device};
+    DevicePlan devices;
+    const Json ns = serve_config(options, devices)["subsystems"][1]["config"][2]["params"]["namespace"];
+    return ns.value("uuid", std::string());
+  };
+  EXPECT_EQ(uuid_of("/tmp/a.img"), uuid_of("file:/tmp/./a.img"));
+  EXPECT_NE(uuid_of("/tmp/a.img"), uuid_of("/tmp/b.img"));
+  EXPECT_EQ(Uuid::parse(uuid_of("/tmp/a.img")).bytes[6] >> 4, 8);
+  EXPECT_EQ(uuid_of("file:/tmp/a.img,uuid=5f8a2f5c-0000-4000-8000-000000000001"), "") << "the device brings its own";
+  EXPECT_EQ(uuid_of("malloc:1MiB"), "");
 }
 
 TEST(ServePlan, ASubsystemForEachDevice) {
