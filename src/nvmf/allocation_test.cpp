@@ -11,13 +11,13 @@ thread_local std::uint64_t allocations = 0;
 }  // namespace
 
 // The sized and array forms of the standard library come here too.
-void* operator new(std::size_t size) {
+[[gnu::noinline]] void* operator new(std::size_t size) {
   ++allocations;
   if (void* const memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace spdkio::nvmf::test {
 namespace {
@@ -34,6 +34,9 @@ class NoAllocation : public TargetTest, public ::testing::WithParamInterface<int
 };
 
 TEST_P(NoAllocation, ForReadsAndWritesOfAnyKind) {
+  if (!spdkio::detail::frame_cache_active()) {
+    GTEST_SKIP() << "AddressSanitizer: coroutine frames come from the heap, so that there is something to count";
+  }
   const auto digests = static_cast<std::uint8_t>(GetParam());
   RawHost control = admin(digests);
   RawHost host = io(1, digests);
