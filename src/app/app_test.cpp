@@ -411,7 +411,7 @@ Task<> background_io(std::atomic<bool>& ended) {
   while (!stop.stop_requested()) {
     const auto written = co_await as_result(disk.write(channel, buf, ByteOffset{0}));
     if (!written) EXPECT_EQ(written.error().code(), std::errc::operation_canceled) << written.error().what();
-    co_await sleep_for(0ns);
+    co_await yield();
   }
   channel.close();
   co_await disk.close();

@@ -91,6 +91,8 @@ Json file_params(std::string_view text, const std::string& name, std::string& pa
   return params;
 }
 
+char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
+
 bool is_transport_id(std::string_view text) { return text.starts_with("trtype:") || text.starts_with("trtype="); }
 
 /// A namespace behind a transport id, which may also say `ns:NUMBER`, as SPDK's programs read it.
@@ -109,11 +111,13 @@ DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
       throw Failure::usage(fmt::format("'{}' names no namespace", word), "for example ns:1");
     }
   }
+  const bool over_network = std::ranges::search(transport, std::string_view("pcie"), {}, lower).empty();
+  if (over_network && transport.find("trsvcid") == std::string::npos) transport += " trsvcid:4420";
   const auto id = nvme::TransportId::parse(transport);
   Json params = {{"name", controller}, {"trtype", nvme::to_string(id.trtype)}, {"traddr", id.traddr}};
   if (id.trtype != nvme::TransportType::pcie) {
     params["adrfam"] = id.traddr.find(':') == std::string::npos ? "IPv4" : "IPv6";
-    params["trsvcid"] = id.trsvcid.empty() ? "4420" : id.trsvcid;
+    params["trsvcid"] = id.trsvcid;
     params["subnqn"] = id.subnqn;
   }
   return {.bdev_name = fmt::format("{}n{}", controller, nsid),

@@ -71,9 +71,9 @@ std::string lasting_uuid(const std::string& path) {
 nvme::TransportId listen_address(const std::string& text) {
   try {
     if (text.find("trtype") != std::string::npos) {
-      nvme::TransportId where = nvme::TransportId::parse(text);
+      const bool has_port = text.find("trsvcid") != std::string::npos;
+      const auto where = nvme::TransportId::parse(has_port ? text : fmt::format("{} trsvcid:{}", text, default_port));
       if (where.trtype != nvme::TransportType::tcp) throw Failure::usage("a target listens on TCP");
-      if (where.trsvcid.empty()) where.trsvcid = default_port;
       return where;
     }
     std::string host = text;
