@@ -157,6 +157,20 @@ Json value_from_text(std::string_view text) {
   return std::string{text};
 }
 
+Json& subsystem_calls(Json& config, std::string_view name) {
+  Json& subsystems = config["subsystems"];
+  if (!subsystems.is_array()) subsystems = Json::array();
+  for (Json& subsystem : subsystems) {
+    if (subsystem.is_object() && subsystem.value("subsystem", Json{}) == name) {
+      Json& calls = subsystem["config"];
+      if (!calls.is_array()) calls = Json::array();
+      return calls;
+    }
+  }
+  subsystems.push_back({{"subsystem", name}, {"config", Json::array()}});
+  return subsystems.back()["config"];
+}
+
 DevicePlan::DevicePlan(const std::string& config_file) : config_(Json::object()) {
   if (!config_file.empty()) {
     auto loaded = rpc::load_json_file(config_file);
@@ -179,20 +193,6 @@ DevicePlan::DevicePlan(const std::string& config_file) : config_(Json::object())
   }
 }
 
-Json& DevicePlan::bdev_calls() {
-  Json& subsystems = config_["subsystems"];
-  if (!subsystems.is_array()) subsystems = Json::array();
-  for (Json& subsystem : subsystems) {
-    if (subsystem.is_object() && subsystem.value("subsystem", Json{}) == "bdev") {
-      Json& calls = subsystem["config"];
-      if (!calls.is_array()) calls = Json::array();
-      return calls;
-    }
-  }
-  subsystems.push_back({{"subsystem", "bdev"}, {"config", Json::array()}});
-  return subsystems.back()["config"];
-}
-
 std::string DevicePlan::free_name(std::string_view stem) {
   for (unsigned number = 0;; ++number) {
     std::string name = fmt::format("{}{}", stem, number);
@@ -212,7 +212,7 @@ DeviceSpec DevicePlan::add(std::string_view text) {
       const std::string controller = free_name("nvme");
       spec = nvme_spec(text, controller);
       names_.push_back(controller);
-      bdev_calls().push_back(spec.call);
+      subsystem_calls(config_, "bdev").push_back(spec.call);
       return spec;
     }
     if (colon != std::string_view::npos && (kind == "malloc" || kind == "null")) {
@@ -249,7 +249,7 @@ DeviceSpec DevicePlan::add(std::string_view text) {
     throw Failure::usage(fmt::format("device '{}': the name {} is taken", text, spec.bdev_name));
   }
   names_.push_back(spec.bdev_name);
-  bdev_calls().push_back(spec.call);
+  subsystem_calls(config_, "bdev").push_back(spec.call);
   return spec;
 }
 

@@ -10,6 +10,9 @@
 
 namespace spdkio::tool {
 
+/// The list of calls of a subsystem in an SPDK-shaped configuration, made if it is not there.
+Json& subsystem_calls(Json& config, std::string_view name);
+
 /// What one word of the command line asks for.
 struct DeviceSpec {
   std::string bdev_name;  ///< name under which the device is found
@@ -34,7 +37,6 @@ class DevicePlan {
   bool has_config_file() const { return has_config_file_; }
 
  private:
-  Json& bdev_calls();
   std::string free_name(std::string_view stem);
 
   Json config_;

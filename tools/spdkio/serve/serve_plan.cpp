@@ -36,20 +36,6 @@ std::uint64_t size_of(const std::string& option, const std::string& text) {
   }
 }
 
-Json& calls_of(Json& config, const char* name) {
-  Json& subsystems = config["subsystems"];
-  if (!subsystems.is_array()) subsystems = Json::array();
-  for (Json& subsystem : subsystems) {
-    if (subsystem.is_object() && subsystem.value("subsystem", Json{}) == name) {
-      Json& calls = subsystem["config"];
-      if (!calls.is_array()) calls = Json::array();
-      return calls;
-    }
-  }
-  subsystems.push_back({{"subsystem", name}, {"config", Json::array()}});
-  return subsystems.back()["config"];
-}
-
 /// A file has the same identity after a restart, so that hosts that reconnect find their disk again: version 8 of RFC
 /// 9562, made from the path.
 std::string lasting_uuid(const std::string& path) {
@@ -104,7 +90,7 @@ Json serve_config(const ServeOptions& options, DevicePlan& devices) {
   for (const std::string& text : options.listen) listeners.push_back(listen_address(text));
   if (listeners.empty()) listeners.push_back(listen_address(std::string(default_host)));
 
-  Json& calls = calls_of(config, "nvmf");
+  Json& calls = subsystem_calls(config, "nvmf");
   calls.push_back(
       call("nvmf_create_transport", {{"trtype", "TCP"},
                                      {"max_queue_depth", options.queue_depth},
