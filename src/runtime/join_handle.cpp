@@ -72,7 +72,10 @@ void JoinStateBase::abandon_handle() noexcept {
 }
 
 void JoinStateBase::log_unseen() const noexcept {
-  log::error("a task that nobody joins failed: {}", error_from(*failure()).what());
+  const Error error = error_from(*failure());
+  // Who lets go of a task wants it stopped when its Thread ends; that it did stop is no news.
+  if (error.code() == std::errc::operation_canceled) return;
+  log::error("a task that nobody joins failed: {}", error.what());
 }
 
 void JoinStateBase::finish() noexcept {

@@ -25,6 +25,7 @@ Task<> fails(const char* text) {
   co_await yield();
   throw std::runtime_error(text);
 }
+Task<> sleeps_long() { co_await sleep_for(1h); }
 Task<bool> until_stopped() { co_return is_cancelled((co_await as_result(sleep_for(1h))).error()); }
 
 TEST(JoinHandle, GivesValuesOfEveryKind) {
@@ -137,6 +138,14 @@ TEST(JoinHandle, AFailureThatNobodySeesIsLogged) {
   EXPECT_THAT(log.text(), HasSubstr("a task that nobody joins failed: unseen before"));
   EXPECT_THAT(log.text(), HasSubstr("a task that nobody joins failed: unseen after"));
   EXPECT_THAT(log.text(), ::testing::Not(HasSubstr("failed: seen")));
+}
+
+TEST(JoinHandle, AnUnjoinedTaskThatWasStoppedIsNoFailure) {
+  LogCapture log;
+  OsThread other;
+  other.handle().spawn(sleeps_long()).detach();
+  other.stop();
+  EXPECT_EQ(log.text(), "");
 }
 
 TEST(JoinHandle, AssigningDropsTheOld) {
