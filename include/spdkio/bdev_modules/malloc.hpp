@@ -25,11 +25,13 @@ struct MallocOptions {
   bool metadata_interleaved = false;      ///< metadata follows the data of each block in the same buffer
   DifType dif_type = DifType::none;       ///< check protection information at every read and write
   bool dif_at_start_of_metadata = false;
-  Uuid uuid{};  ///< nil: a new one
+  int numa_node = -1;  ///< where its memory is while that node has room; -1: where it is first touched
+  Uuid uuid{};         ///< nil: a new one
 };
 
 /// Registers a RAM disk that reads as zeroes. Memory is taken from the system when blocks are first written, and given
-/// back by unmap. Errors: Misuse::invalid_argument naming the option, EEXIST, ENOMEM.
+/// back by unmap. Errors: Misuse::invalid_argument naming the option, EINVAL for a NUMA node that is not there, EEXIST,
+/// ENOMEM.
 Task<Bdev> create_malloc(const MallocOptions& options);
 /// ENODEV when there is no malloc device of that name. Its content is gone.
 Task<> delete_malloc(std::string_view name);

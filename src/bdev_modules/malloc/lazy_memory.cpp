@@ -2,11 +2,15 @@
 
 #include <spdkio/base/error.hpp>
 
+#include <numa.h>
+#include <numaif.h>
 #include <sys/mman.h>
 
 #include <cerrno>
 #include <cstring>
+#include <memory>
 #include <string>
+#include <utility>
 
 namespace spdkio::bdev {
 namespace {
@@ -16,15 +20,40 @@ constexpr std::size_t huge_page = std::size_t{2} << 20;
 /// Below this, clearing is cheaper than giving pages back and faulting them in again.
 constexpr std::size_t release_from = 128 * 1024;
 
+void prefer_node(std::byte* memory, std::size_t bytes, int node) {
+  const auto refuse = [&](int code) {
+    throw Error::from_errno(code, "numa_id: this machine has no NUMA node " + std::to_string(node))
+        .with_operation("mbind");
+  };
+  if (node < 0) refuse(EINVAL);
+  if (::numa_available() < 0) {
+    if (node != 0) refuse(EINVAL);
+    return;
+  }
+  if (node > ::numa_max_node()) refuse(EINVAL);
+  const std::unique_ptr<bitmask, decltype([](bitmask* mask) { ::numa_free_nodemask(mask); })> nodes(
+      ::numa_allocate_nodemask());
+  ::numa_bitmask_setbit(nodes.get(), static_cast<unsigned>(node));
+  if (::mbind(memory, bytes, MPOL_PREFERRED, nodes->maskp, nodes->size + 1, 0) != 0) refuse(errno);
+}
+
 }  // namespace
 
-LazyMemory::LazyMemory(std::size_t bytes) : size_(bytes) {
+LazyMemory::LazyMemory(std::size_t bytes, int numa_node) : size_(bytes) {
   if (bytes == 0) return;
   void* memory = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) {
     throw Error::from_errno(errno, "no address space for " + std::to_string(bytes) + " bytes").with_operation("mmap");
   }
   data_ = static_cast<std::byte*>(memory);
+  if (numa_node != -1) {
+    try {
+      prefer_node(data_, bytes, numa_node);
+    } catch (...) {
+      ::munmap(memory, bytes);
+      throw;
+    }
+  }
   if (bytes >= huge_page) ::madvise(memory, bytes, MADV_HUGEPAGE);
 }
 

@@ -9,8 +9,9 @@ namespace spdkio::bdev {
 /// Zeroed memory that is taken from the system when it is first touched.
 class LazyMemory {
  public:
-  /// Throws ENOMEM naming the size. Zero bytes are allowed.
-  explicit LazyMemory(std::size_t bytes);
+  /// `numa_node` -1: wherever the memory is first touched. Otherwise that node as long as it has room. Throws ENOMEM
+  /// naming the size, EINVAL naming a node that this machine does not have. Zero bytes are allowed.
+  LazyMemory(std::size_t bytes, int numa_node);
   LazyMemory(const LazyMemory&) = delete;
   LazyMemory& operator=(const LazyMemory&) = delete;
   ~LazyMemory();

@@ -62,8 +62,9 @@ std::size_t separate_metadata_bytes(const Geometry& geometry) {
 
 MallocDevice::MallocDevice(const MallocOptions& options)
     : Device(name_of(options), "Malloc disk", geometry_of(options)),
-      data_(geometry().num_blocks * geometry().block_size),
-      metadata_(separate_metadata_bytes(geometry())) {
+      data_(geometry().num_blocks * geometry().block_size, options.numa_node),
+      metadata_(separate_metadata_bytes(geometry()), options.numa_node),
+      numa_node_(options.numa_node) {
   set_uuid(options.uuid);
   if (geometry().dif_type != DifType::none) escape_protection(0, geometry().num_blocks);
 }
@@ -237,18 +238,18 @@ IoStatus MallocDevice::verify_incoming(const Io& io, DmaSpans from) const noexce
 
 nlohmann::ordered_json MallocDevice::config() const {
   const Geometry& g = geometry();
-  return {{"method", "bdev_malloc_create"},
-          {"params",
-           {{"name", name()},
-            {"num_blocks", g.num_blocks},
-            {"block_size", g.block_size - (g.metadata_interleaved ? g.metadata_size : 0)},
-            {"physical_block_size", g.physical_block_size},
-            {"uuid", uuid().to_string()},
-            {"optimal_io_boundary", g.optimal_io_boundary},
-            {"md_size", g.metadata_size},
-            {"md_interleave", g.metadata_interleaved},
-            {"dif_type", static_cast<int>(g.dif_type)},
-            {"dif_is_head_of_md", g.dif_at_start_of_metadata}}}};
+  nlohmann::ordered_json params{{"name", name()},
+                                {"num_blocks", g.num_blocks},
+                                {"block_size", g.block_size - (g.metadata_interleaved ? g.metadata_size : 0)},
+                                {"physical_block_size", g.physical_block_size},
+                                {"uuid", uuid().to_string()},
+                                {"optimal_io_boundary", g.optimal_io_boundary},
+                                {"md_size", g.metadata_size},
+                                {"md_interleave", g.metadata_interleaved},
+                                {"dif_type", static_cast<int>(g.dif_type)},
+                                {"dif_is_head_of_md", g.dif_at_start_of_metadata}};
+  if (numa_node_ != -1) params["numa_id"] = numa_node_;
+  return {{"method", "bdev_malloc_create"}, {"params", std::move(params)}};
 }
 
 }  // namespace spdkio::bdev

@@ -36,6 +36,7 @@ class MallocDevice final : public Device {
 
   LazyMemory data_;
   LazyMemory metadata_;       ///< when it is separate
+  int numa_node_;             ///< as asked for
   std::mutex compare_mutex_;  ///< makes compare_and_write one step among Threads
 };
 

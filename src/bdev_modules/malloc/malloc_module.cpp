@@ -42,7 +42,7 @@ struct CreateParams {
     params.optional("dif_type", &dif_type, "Protection information type: 0 to 3");
     params.check(dif_type <= 3, "dif_type", "must be 0, 1, 2 or 3");
     params.optional("dif_is_head_of_md", &dif_is_head_of_md, "Protection information stands first in the metadata");
-    params.optional("numa_id", &numa_id, "Accepted for SPDK's sake; the system places the memory where it is touched");
+    params.optional("numa_id", &numa_id, "NUMA node of the memory; -1: where it is first touched");
   }
 };
 
@@ -61,6 +61,7 @@ Task<Json> create(CreateParams params) {
                                  .metadata_interleaved = params.md_interleave,
                                  .dif_type = static_cast<DifType>(params.dif_type),
                                  .dif_at_start_of_metadata = params.dif_is_head_of_md,
+                                 .numa_node = params.numa_id,
                                  .uuid = params.uuid});
   const Bdev bdev = co_await std::move(creating);
   co_return Json(bdev.name());
