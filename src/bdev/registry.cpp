@@ -78,7 +78,7 @@ Task<std::shared_ptr<DeviceState>> Registry::wait_for(std::string name, std::chr
 Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Device> device) {
   check_device(*device);
   auto state = std::make_shared<DeviceState>(std::move(device));
-  std::vector<Examiner*> examiners;
+  std::vector<std::shared_ptr<Examiner>> examiners;
   {
     const std::lock_guard lock(mutex_);
     std::vector<std::string_view> names{state->name()};
@@ -92,7 +92,7 @@ Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Dev
     devices_.push_back(state);
     examiners = examiners_;
   }
-  for (Examiner* examiner : examiners) {
+  for (const auto& examiner : examiners) {
     auto step = examiner->examine(state);
     co_await std::move(step);
   }
@@ -137,14 +137,9 @@ void Registry::notify_resize(const std::string& name, BlockCount num_blocks) {
   state->resize(num_blocks);
 }
 
-void Registry::add_examiner(Examiner& examiner) {
+void Registry::add_examiner(std::shared_ptr<Examiner> examiner) {
   const std::lock_guard lock(mutex_);
-  examiners_.push_back(&examiner);
-}
-
-void Registry::remove_examiner(Examiner& examiner) noexcept {
-  const std::lock_guard lock(mutex_);
-  std::erase(examiners_, &examiner);
+  examiners_.push_back(std::move(examiner));
 }
 
 }  // namespace spdkio::bdev

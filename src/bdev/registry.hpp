@@ -26,8 +26,7 @@ class Registry final : public Service {
   Task<std::shared_ptr<DeviceState>> register_device(std::unique_ptr<Device> device) override;
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
-  void add_examiner(Examiner& examiner) override;
-  void remove_examiner(Examiner& examiner) noexcept override;
+  void add_examiner(std::shared_ptr<Examiner> examiner) override;
 
   /// Removes every device, the newest first, so that those built on others go before their bases.
   Task<> unregister_all();
@@ -39,7 +38,7 @@ class Registry final : public Service {
   std::vector<std::shared_ptr<DeviceState>> devices_;
   /// Names and aliases; the views point into the DeviceState.
   std::unordered_map<std::string_view, DeviceState*> by_name_;
-  std::vector<Examiner*> examiners_;
+  std::vector<std::shared_ptr<Examiner>> examiners_;
 };
 
 }  // namespace spdkio::bdev

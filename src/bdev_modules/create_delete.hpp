@@ -17,6 +17,12 @@ inline Task<Bdev> register_new(std::unique_ptr<Device> device) {
   co_return Bdev{std::move(state)};
 }
 
+/// Runs a task whose value nobody needs.
+template <class T>
+Task<> discard(Task<T> task) {
+  co_await std::move(task);
+}
+
 /// Removes a device that is a D; ENODEV otherwise, so that one module can't delete another's devices.
 template <class D>
 Task<> unregister_own(std::string name) {

@@ -20,8 +20,7 @@ class Examiner {
   /// A device was registered. On the Thread that registered it; awaited before `register_device` returns.
   virtual Task<> examine(std::shared_ptr<DeviceState> device) = 0;
 
- protected:
-  ~Examiner() = default;
+  virtual ~Examiner() = default;
 };
 
 class Service {
@@ -45,8 +44,8 @@ class Service {
   /// The device has another size now. Throws EBUSY when it would shrink while it is open.
   virtual void notify_resize(const std::string& name, BlockCount num_blocks) = 0;
 
-  virtual void add_examiner(Examiner& examiner) = 0;
-  virtual void remove_examiner(Examiner& examiner) noexcept = 0;
+  /// From now on every new device is shown to `examiner`, which is kept until the engine stops.
+  virtual void add_examiner(std::shared_ptr<Examiner> examiner) = 0;
 
  protected:
   ~Service() = default;

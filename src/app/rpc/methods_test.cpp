@@ -297,6 +297,51 @@ TEST_F(MethodsTest, SaveAConfigurationThatLoadsAgain) {
   });
 }
 
+TEST_F(MethodsTest, DevicesMayBeConfiguredBeforeTheirBase) {
+  serve(options(), [](rpc::Client& client) {
+    EXPECT_EQ(ok(client, "bdev_passthru_create", {{"name", "Pass0"}, {"base_bdev_name", "Base"}}), "Pass0");
+    // One more level: it waits for what waits itself.
+    EXPECT_EQ(ok(client, "bdev_split_create", {{"base_bdev", "Pass0"}, {"split_count", 2}}), Json::array());
+    EXPECT_EQ(ok(client, "bdev_error_create", {{"base_name", "Other"}}), true);
+    EXPECT_EQ(ok(client, "bdev_delay_create",
+                 {{"name", "Slow"},
+                  {"base_bdev_name", "Other"},
+                  {"avg_read_latency", 1},
+                  {"p99_read_latency", 1},
+                  {"avg_write_latency", 1},
+                  {"p99_write_latency", 1}}),
+              "Slow");
+    EXPECT_EQ(refused(client, "bdev_passthru_create", {{"name", "Pass0"}, {"base_bdev_name", "Base"}})["code"], -17);
+    EXPECT_EQ(ok(client, "bdev_get_bdevs").size(), 0u);
+
+    ok(client, "bdev_malloc_create", {{"name", "Base"}, {"num_blocks", 8192}, {"block_size", 512}});
+    std::vector<std::string> names;
+    for (const auto& bdev : ok(client, "bdev_get_bdevs")) names.push_back(bdev["name"]);
+    EXPECT_THAT(names, testing::UnorderedElementsAre("Base", "Pass0", "Pass0p0", "Pass0p1"));
+
+    // What is deleted while it waits is not made; the other gets the base.
+    EXPECT_EQ(ok(client, "bdev_error_delete", {{"name", "EE_Other"}}), true);
+    ok(client, "bdev_null_create", {{"name", "Other"}, {"num_blocks", 100}, {"block_size", 4096}});
+    EXPECT_EQ(ok(client, "bdev_get_bdevs", {{"name", "Slow"}})[0]["num_blocks"], 100);
+    EXPECT_EQ(refused(client, "bdev_get_bdevs", {{"name", "EE_Other"}})["code"], -19);
+  });
+}
+
+TEST_F(MethodsTest, MemoryOfAMallocDeviceOnANumaNode) {
+  serve(options(), [](rpc::Client& client) {
+    Json params{{"name", "Malloc0"}, {"num_blocks", 8192}, {"block_size", 512}, {"numa_id", 0}};
+    ok(client, "bdev_malloc_create", params);
+    EXPECT_EQ(ok(client, "save_config")["subsystems"][0]["config"][0]["params"]["numa_id"], 0);
+    for (const int node : {4096, -2}) {
+      params["name"] = "Malloc1";
+      params["numa_id"] = node;
+      const Json error = refused(client, "bdev_malloc_create", params);
+      EXPECT_EQ(error["code"], -22);
+      EXPECT_THAT(error["message"].get<std::string>(), HasSubstr("numa_id"));
+    }
+  });
+}
+
 TEST_F(MethodsTest, StopTheApplication) {
   for (const char* name : {"SIGTERM", "SIGINT", "TERM", "2"}) {
     const AppOptions with = options();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "bdev_modules/create_delete.hpp"
+#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
 
 namespace spdkio::bdev {
@@ -209,18 +210,21 @@ struct UpdateParams {
   }
 };
 
-Task<Json> create(CreateParams params) {
+Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
   const auto us = [](std::uint64_t value) { return microseconds{static_cast<std::int64_t>(value)}; };
-  auto creating = create_named(params.name, std::move(params.base_bdev_name),
-                               {us(params.avg_read_latency), us(params.p99_read_latency), us(params.avg_write_latency),
-                                us(params.p99_write_latency)},
-                               params.uuid);
+  const std::array<microseconds, 4> latencies{us(params.avg_read_latency), us(params.p99_read_latency),
+                                              us(params.avg_write_latency), us(params.p99_write_latency)};
+  check_latencies(params.name, latencies);
+  const PendingBases::Make make = [params, latencies]() -> Task<> {
+    return discard(create_named(params.name, params.base_bdev_name, latencies, params.uuid));
+  };
+  auto creating = PendingBases::make_or_wait(std::move(pending), params.name, params.base_bdev_name, make);
   co_await std::move(creating);
   co_return Json(std::move(params.name));
 }
 
-Task<Json> remove(NameParams params) {
-  co_await unregister_own<DelayDevice>(std::move(params.name));
+Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
+  if (!pending->forget(params.name)) co_await unregister_own<DelayDevice>(std::move(params.name));
   co_return Json(true);
 }
 
@@ -251,8 +255,11 @@ void set_delay(std::string_view name, const DelayLatencies& latencies) {
 }
 
 void register_delay_methods(rpc::MethodTable& table) {
-  table.add<CreateParams>("bdev_delay_create", "Make a device that answers later than another", create);
-  table.add<NameParams>("bdev_delay_delete", "Remove a delay device", remove);
+  const auto pending = std::make_shared<PendingBases>();
+  table.add<CreateParams>("bdev_delay_create", "Make a device that answers later than another",
+                          [=](CreateParams params) { return create(pending, std::move(params)); });
+  table.add<NameParams>("bdev_delay_delete", "Remove a delay device",
+                        [=](NameParams params) { return remove(pending, std::move(params)); });
   table.add<UpdateParams>("bdev_delay_update_latency", "Change one latency of a delay device", update);
 }
 

@@ -8,12 +8,17 @@
 
 #include "bdev_modules/create_delete.hpp"
 #include "bdev_modules/error/error_device.hpp"
+#include "bdev_modules/stacked/pending_bases.hpp"
 
 namespace spdkio::bdev {
 namespace {
 
+std::string name_or_default(const std::string& name, const std::string& base_name) {
+  return name.empty() ? "EE_" + base_name : name;
+}
+
 Task<Bdev> create_named(std::string base_name, std::string name, Uuid uuid) {
-  if (name.empty()) name = "EE_" + base_name;
+  name = name_or_default(name, base_name);
   auto base = StackedBase::open(base_name, "error");
   co_return co_await register_stacked(base, std::make_unique<ErrorDevice>(name, base, uuid), true);
 }
@@ -115,14 +120,18 @@ struct InjectParams {
   }
 };
 
-Task<Json> create(CreateParams params) {
-  auto creating = create_named(std::move(params.base_name), std::move(params.name), params.uuid);
+Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
+  const std::string name = name_or_default(params.name, params.base_name);
+  const PendingBases::Make make = [params]() -> Task<> {
+    return discard(create_named(params.base_name, params.name, params.uuid));
+  };
+  auto creating = PendingBases::make_or_wait(std::move(pending), name, params.base_name, make);
   co_await std::move(creating);
   co_return Json(true);
 }
 
-Task<Json> remove(NameParams params) {
-  co_await unregister_own<ErrorDevice>(std::move(params.name));
+Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
+  if (!pending->forget(params.name)) co_await unregister_own<ErrorDevice>(std::move(params.name));
   co_return Json(true);
 }
 
@@ -150,8 +159,11 @@ void inject_error(std::string_view name, const ErrorInjection& injection) {
 Task<> clear_errors(std::string_view name) { return clear_named(std::string{name}); }
 
 void register_error_methods(rpc::MethodTable& table) {
-  table.add<CreateParams>("bdev_error_create", "Make a device that fails when it is told to", create);
-  table.add<NameParams>("bdev_error_delete", "Remove an error device", remove);
+  const auto pending = std::make_shared<PendingBases>();
+  table.add<CreateParams>("bdev_error_create", "Make a device that fails when it is told to",
+                          [=](CreateParams params) { return create(pending, std::move(params)); });
+  table.add<NameParams>("bdev_error_delete", "Remove an error device",
+                        [=](NameParams params) { return remove(pending, std::move(params)); });
   table.add<InjectParams>("bdev_error_inject_error", "Add a rule to an error device", inject);
 }
 

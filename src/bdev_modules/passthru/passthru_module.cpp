@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "bdev_modules/create_delete.hpp"
+#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
 
 namespace spdkio::bdev {
@@ -54,14 +55,17 @@ struct NameParams {
   void fields(rpc::Params& params) { params.required("name", &name, "Name of the bdev"); }
 };
 
-Task<Json> create(CreateParams params) {
-  auto creating = create_named(params.name, std::move(params.base_bdev_name), params.uuid);
+Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
+  const PendingBases::Make make = [params]() -> Task<> {
+    return discard(create_named(params.name, params.base_bdev_name, params.uuid));
+  };
+  auto creating = PendingBases::make_or_wait(std::move(pending), params.name, params.base_bdev_name, make);
   co_await std::move(creating);
   co_return Json(std::move(params.name));
 }
 
-Task<Json> remove(NameParams params) {
-  co_await unregister_own<PassthruDevice>(std::move(params.name));
+Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
+  if (!pending->forget(params.name)) co_await unregister_own<PassthruDevice>(std::move(params.name));
   co_return Json(true);
 }
 
@@ -74,8 +78,11 @@ Task<Bdev> create_passthru(const PassthruOptions& options) {
 Task<> delete_passthru(std::string_view name) { return unregister_own<PassthruDevice>(std::string{name}); }
 
 void register_passthru_methods(rpc::MethodTable& table) {
-  table.add<CreateParams>("bdev_passthru_create", "Make a device that hands every request to another", create);
-  table.add<NameParams>("bdev_passthru_delete", "Remove a passthru device", remove);
+  const auto pending = std::make_shared<PendingBases>();
+  table.add<CreateParams>("bdev_passthru_create", "Make a device that hands every request to another",
+                          [=](CreateParams params) { return create(pending, std::move(params)); });
+  table.add<NameParams>("bdev_passthru_delete", "Remove a passthru device",
+                        [=](NameParams params) { return remove(pending, std::move(params)); });
 }
 
 }  // namespace spdkio::bdev

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "bdev_modules/create_delete.hpp"
+#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
 
 namespace spdkio::bdev {
@@ -115,6 +116,8 @@ SplitLayout layout_of(const DeviceState& base, std::uint32_t count, std::uint64_
   return {count, size_mib, per_part};
 }
 
+std::string part_name(std::string_view base, std::uint32_t index) { return fmt::format("{}p{}", base, index); }
+
 std::vector<std::string> parts_of(const std::string& base) {
   std::vector<std::string> names;
   for (const auto& state : Service::current().list()) {
@@ -133,7 +136,7 @@ Task<std::vector<Bdev>> create_parts(std::string base_name, std::uint32_t count,
   try {
     const SplitLayout layout = layout_of(base->device(), count, size_mib);
     for (std::uint32_t i = 0; i < count; ++i) {
-      auto name = fmt::format("{}p{}", base->device().name(), i);
+      auto name = part_name(base->device().name(), i);
       auto device = std::make_unique<SplitDevice>(std::move(name), split_base, layout, i);
       // Before it is registered: from then on anyone may remove it.
       split_base->hold();
@@ -185,16 +188,20 @@ struct BaseParams {
   void fields(rpc::Params& params) { params.required("base_bdev", &base_bdev, "Name of the bdev that was split"); }
 };
 
-Task<Json> create(CreateParams params) {
-  auto creating = create_parts(std::move(params.base_bdev), params.split_count, params.split_size_mb);
-  const auto parts = co_await std::move(creating);
-  Json names = Json::array();
-  for (const Bdev& part : parts) names.push_back(part.name());
-  co_return names;
+Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
+  if (params.split_count == 0) refuse_option(params.base_bdev, "split_count", "must not be 0");
+  const PendingBases::Make make = [params]() -> Task<> {
+    return discard(create_parts(params.base_bdev, params.split_count, params.split_size_mb));
+  };
+  auto creating =
+      PendingBases::make_or_wait(std::move(pending), part_name(params.base_bdev, 0), params.base_bdev, make);
+  co_await std::move(creating);
+  // None while the base is missing.
+  co_return Json(parts_of(params.base_bdev));
 }
 
-Task<Json> remove(BaseParams params) {
-  co_await delete_parts(std::move(params.base_bdev));
+Task<Json> remove(std::shared_ptr<PendingBases> pending, BaseParams params) {
+  if (!pending->forget(part_name(params.base_bdev, 0))) co_await delete_parts(std::move(params.base_bdev));
   co_return Json(true);
 }
 
@@ -207,8 +214,11 @@ Task<std::vector<Bdev>> create_split(const SplitOptions& options) {
 Task<> delete_split(std::string_view base) { return delete_parts(std::string{base}); }
 
 void register_split_methods(rpc::MethodTable& table) {
-  table.add<CreateParams>("bdev_split_create", "Divide a bdev into several of equal size", create);
-  table.add<BaseParams>("bdev_split_delete", "Remove all parts of a bdev", remove);
+  const auto pending = std::make_shared<PendingBases>();
+  table.add<CreateParams>("bdev_split_create", "Divide a bdev into several of equal size",
+                          [=](CreateParams params) { return create(pending, std::move(params)); });
+  table.add<BaseParams>("bdev_split_delete", "Remove all parts of a bdev",
+                        [=](BaseParams params) { return remove(pending, std::move(params)); });
 }
 
 }  // namespace spdkio::bdev
