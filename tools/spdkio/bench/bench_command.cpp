@@ -41,6 +41,7 @@ struct BenchOptions {
   std::string span;
   std::uint64_t rate_iops = 0;
   std::uint64_t seed = 0;
+  bool fill = false;
   bool verify = false;
   std::string latency = "sampled";
   bool continue_on_error = false;
@@ -94,6 +95,7 @@ BenchPlan make_plan(const BenchOptions& options, const CLI::App& app) {
   if (!options.span.empty()) plan.span_bytes = bytes_option("--span", options.span);
   plan.rate_iops = options.rate_iops;
   plan.seed = app.count("--seed") != 0 ? options.seed : std::random_device{}();
+  plan.fill = options.fill;
   plan.verify = options.verify;
   plan.latency = options.latency == "off"   ? LatencyMode::off
                  : options.latency == "all" ? LatencyMode::all
@@ -104,8 +106,8 @@ BenchPlan make_plan(const BenchOptions& options, const CLI::App& app) {
 
 // Writing over a file that holds something is a mistake more often than not.
 void refuse_overwriting(const BenchOptions& options, const BenchPlan& plan, const DeviceSpec& spec) {
-  const bool writes = std::any_of(plan.phases.begin(), plan.phases.end(),
-                                  [](const BenchPhase& phase) { return phase.workload.writes; });
+  const bool writes = plan.fill || std::any_of(plan.phases.begin(), plan.phases.end(),
+                                               [](const BenchPhase& phase) { return phase.workload.writes; });
   if (!writes || options.overwrite || spec.path.empty()) return;
   throw Failure::usage(fmt::format("this workload overwrites {}", spec.path), "--overwrite says that this is meant");
 }
@@ -224,6 +226,7 @@ Command add_bench_command(CLI::App& root) {
   app->add_option("--rate", options->rate_iops, "At most so many operations per second and device")->type_name("IOPS");
   app->add_option("--seed", options->seed, "Makes the sequence of offsets repeatable; random when not given")
       ->type_name("N");
+  app->add_flag("--fill", options->fill, "Write every device once before anything is measured");
   app->add_flag(
       "--verify", options->verify,
       "Write patterns with a checksum, compare every read with what was written, and read everything back at the end");

@@ -8,6 +8,8 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 
 namespace spdkio::tool {
 namespace {
@@ -96,6 +98,23 @@ TEST(BenchCommand, FailedOperationsAreReportedWithTheirPlace) {
   EXPECT_EQ(result_of(goes_on).jobs[0].read.ios, 253U);
 }
 
+TEST(BenchCommand, FillLeavesDataInEveryBlockOfTheSpan) {
+  FakeRoot folder;
+  // Two writes and a bit.
+  folder.file("/disk.img", std::string((2 << 20) + 1024, '\0'));
+  const std::string path = (folder.path() / "disk.img").string();
+  const ProgramRun run =
+      run_for_test({"bench", path, "--fill", "--overwrite", "--span", "2097664", "--total", "64KiB", "--json"});
+  ASSERT_EQ(run.code, 0) << run.err;
+  std::ifstream file{path, std::ios::binary};
+  const std::string content{std::istreambuf_iterator<char>{file}, {}};
+  const std::string empty(512, '\0');
+  for (std::size_t offset = 0; offset < content.size(); offset += 512) {
+    EXPECT_EQ(content.compare(offset, 512, empty) == 0, offset >= 2'097'664) << offset;
+  }
+  EXPECT_EQ(result_of(run).jobs[0].ios(), 16U) << "filling is not measured";
+}
+
 TEST(BenchCommand, FilesAreNotOverwrittenByAccident) {
   FakeRoot folder;
   folder.file("/disk.img", std::string(1 << 20, 'x'));
@@ -103,6 +122,7 @@ TEST(BenchCommand, FilesAreNotOverwrittenByAccident) {
   const ProgramRun refused = run_for_test({"bench", path, "-w", "randwrite", "--total", "64KiB"});
   EXPECT_EQ(refused.code, 2);
   EXPECT_NE(refused.err.find("--overwrite"), std::string::npos);
+  EXPECT_EQ(run_for_test({"bench", path, "--fill", "--total", "64KiB"}).code, 2);
   EXPECT_EQ(run_for_test({"bench", path, "--total", "64KiB", "--json"}).code, 0) << "reading needs no permission";
   const ProgramRun allowed = run_for_test({"bench", path, "-w", "verify", "--overwrite", "--total", "1MiB", "--json"});
   EXPECT_EQ(allowed.code, 0) << allowed.err;

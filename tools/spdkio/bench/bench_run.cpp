@@ -2,6 +2,7 @@
 #include "spdkio/bench/bench_run.hpp"
 
 #include "spdkio/bench/bench_job.hpp"
+#include "spdkio/bench/fill.hpp"
 #include "spdkio/cli/failure.hpp"
 #include "spdkio/terminal/progress_line.hpp"
 
@@ -133,6 +134,11 @@ Task<BenchOutcome> run_bench(App& app, const BenchPlan& plan, const Terminal& te
   scope.spawn(take_stop_request(), "stop");
   std::exception_ptr failure;
   try {
+    if (plan.fill) {
+      for (const std::string& name : plan.devices) {
+        co_await fill_device(app, name, plan.span_bytes, plan.seed, terminal);
+      }
+    }
     for (const BenchPhase& phase : plan.phases) {
       if (app.stopping()) break;
       co_await run_phase(app, plan, phase, cores, terminal, outcome.jobs);

@@ -34,6 +34,7 @@ struct BenchPlan {
   std::uint64_t span_bytes = 0;   ///< use only the start of each device; 0: all of it
   std::uint64_t rate_iops = 0;    ///< per device; 0: no limit
   std::uint64_t seed = 0;
+  bool fill = false;  ///< write every device once before the first phase
   bool verify = false;
   LatencyMode latency = LatencyMode::sampled;
   bool stop_on_error = true;
