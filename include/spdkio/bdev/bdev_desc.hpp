@@ -60,33 +60,42 @@ class BdevDesc {
   IoChannel io_channel() const;
 
   // ---- data
-  IoOperation<> read(const IoChannel& channel, DmaSpan into, ByteOffset from, const IoOptions& options = {}) const {
+  IoOperation<> read(const IoChannel& channel, DmaSpan into, ByteOffset from,
+                     const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::read, channel, into, from, options);
   }
-  IoOperation<> read(const IoChannel& channel, DmaSpan into, LbaRange from, const IoOptions& options = {}) const {
+  IoOperation<> read(const IoChannel& channel, DmaSpan into, LbaRange from,
+                     const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::read, channel, into, from, options);
   }
   /// The list must stay until the operation has ended, as well as the memory.
-  IoOperation<> read(const IoChannel& channel, DmaSpans into, ByteOffset from, const IoOptions& options = {}) const {
+  IoOperation<> read(const IoChannel& channel, DmaSpans into, ByteOffset from,
+                     const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::read, channel, into, from, options);
   }
-  IoOperation<> read(const IoChannel& channel, DmaSpans into, LbaRange from, const IoOptions& options = {}) const {
+  IoOperation<> read(const IoChannel& channel, DmaSpans into, LbaRange from,
+                     const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::read, channel, into, from, options);
   }
-  IoOperation<> write(const IoChannel& channel, DmaSpan data, ByteOffset to, const IoOptions& options = {}) const {
+  IoOperation<> write(const IoChannel& channel, DmaSpan data, ByteOffset to,
+                      const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::write, channel, data, to, options);
   }
-  IoOperation<> write(const IoChannel& channel, DmaSpan data, LbaRange to, const IoOptions& options = {}) const {
+  IoOperation<> write(const IoChannel& channel, DmaSpan data, LbaRange to,
+                      const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::write, channel, data, to, options);
   }
-  IoOperation<> write(const IoChannel& channel, DmaSpans data, ByteOffset to, const IoOptions& options = {}) const {
+  IoOperation<> write(const IoChannel& channel, DmaSpans data, ByteOffset to,
+                      const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::write, channel, data, to, options);
   }
-  IoOperation<> write(const IoChannel& channel, DmaSpans data, LbaRange to, const IoOptions& options = {}) const {
+  IoOperation<> write(const IoChannel& channel, DmaSpans data, LbaRange to,
+                      const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::write, channel, data, to, options);
   }
   /// Fails with NVMe Compare Failure when the device holds something else.
-  IoOperation<> compare(const IoChannel& channel, DmaSpans expected, LbaRange at, const IoOptions& options = {}) const {
+  IoOperation<> compare(const IoChannel& channel, DmaSpans expected, LbaRange at,
+                        const IoOptions& options = no_io_options) const {
     return transfer(bdev::IoType::compare, channel, expected, at, options);
   }
   /// Writes `data` if the device holds `expected`, as one atomic step; Compare Failure otherwise.

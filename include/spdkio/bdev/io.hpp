@@ -37,8 +37,18 @@ enum class IoType : std::uint8_t {
   nvme_io,
 };
 constexpr std::size_t io_type_count = static_cast<std::size_t>(IoType::nvme_io) + 1;
+/// Literals: listings of tasks show them as C strings.
+inline constexpr std::array<std::string_view, io_type_count> io_type_names{
+    "read",          "write",           "write_zeroes", "unmap",
+    "flush",         "reset",           "compare",      "compare_and_write",
+    "copy",          "abort",           "seek_data",    "seek_hole",
+    "get_zone_info", "zone_management", "zone_append",  "nvme_admin",
+    "nvme_io"};
 /// "read", "write_zeroes", ...; as SPDK names them in `supported_io_types` where it has the operation.
-std::string_view to_string(IoType type) noexcept;
+constexpr std::string_view to_string(IoType type) noexcept {
+  const auto index = static_cast<std::size_t>(type);
+  return index < io_type_count ? io_type_names[index] : "unknown";
+}
 /// True for operations that need a descriptor opened for writing.
 constexpr bool modifies(IoType type) noexcept {
   switch (type) {

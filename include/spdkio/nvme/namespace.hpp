@@ -70,6 +70,8 @@ struct NsIoOptions {
   bool fua = false;         ///< write: durable when it completes
   std::uint32_t flags = 0;  ///< more bits of CDW12, see spec::nvm_flags
 };
+/// The default, as an object, so that it is not made anew for every I/O (`no_io_options` says why that matters).
+inline constexpr NsIoOptions no_ns_io_options{};
 
 /// A small copyable handle; keeps what is known of the namespace, not the connection. Operations go over a queue pair
 /// of the same controller, on its Thread. Ranges and buffer lengths are checked before anything is submitted:
@@ -103,24 +105,30 @@ class Namespace {
            });
   }
 
-  Operation<> read(const Qpair& qpair, DmaSpan into, LbaRange from, const NsIoOptions& options = {}) const {
+  Operation<> read(const Qpair& qpair, DmaSpan into, LbaRange from,
+                   const NsIoOptions& options = no_ns_io_options) const {
     return transfer("read", spec::NvmOpcode::read, qpair, into, from, options);
   }
   /// The list must stay until the operation has ended, as well as the memory.
-  Operation<> read(const Qpair& qpair, DmaSpans into, LbaRange from, const NsIoOptions& options = {}) const {
+  Operation<> read(const Qpair& qpair, DmaSpans into, LbaRange from,
+                   const NsIoOptions& options = no_ns_io_options) const {
     return transfer("read", spec::NvmOpcode::read, qpair, into, from, options);
   }
-  Operation<> write(const Qpair& qpair, DmaSpan data, LbaRange to, const NsIoOptions& options = {}) const {
+  Operation<> write(const Qpair& qpair, DmaSpan data, LbaRange to,
+                    const NsIoOptions& options = no_ns_io_options) const {
     return transfer("write", spec::NvmOpcode::write, qpair, data, to, options);
   }
-  Operation<> write(const Qpair& qpair, DmaSpans data, LbaRange to, const NsIoOptions& options = {}) const {
+  Operation<> write(const Qpair& qpair, DmaSpans data, LbaRange to,
+                    const NsIoOptions& options = no_ns_io_options) const {
     return transfer("write", spec::NvmOpcode::write, qpair, data, to, options);
   }
   /// Fails with Compare Failure when the namespace holds something else.
-  Operation<> compare(const Qpair& qpair, DmaSpan expected, LbaRange at, const NsIoOptions& options = {}) const {
+  Operation<> compare(const Qpair& qpair, DmaSpan expected, LbaRange at,
+                      const NsIoOptions& options = no_ns_io_options) const {
     return transfer("compare", spec::NvmOpcode::compare, qpair, expected, at, options);
   }
-  Operation<> compare(const Qpair& qpair, DmaSpans expected, LbaRange at, const NsIoOptions& options = {}) const {
+  Operation<> compare(const Qpair& qpair, DmaSpans expected, LbaRange at,
+                      const NsIoOptions& options = no_ns_io_options) const {
     return transfer("compare", spec::NvmOpcode::compare, qpair, expected, at, options);
   }
   /// `deallocate`: the blocks may be given back as well.
