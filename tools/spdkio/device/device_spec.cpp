@@ -97,9 +97,10 @@ bool is_transport_id(std::string_view text) { return text.starts_with("trtype:")
 
 /// A namespace behind a transport id, which may also say `ns:NUMBER`, as SPDK's programs read it.
 DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
+  const Parts parts = split_params(text);
   std::uint64_t nsid = 1;
   std::string transport;
-  for (const auto piece : std::views::split(text, ' ')) {
+  for (const auto piece : std::views::split(parts.value, ' ')) {
     const std::string_view word{piece.begin(), piece.end()};
     if (!word.starts_with("ns:") && !word.starts_with("ns=")) {
       transport += fmt::format("{}{}", transport.empty() ? "" : " ", word);
@@ -120,6 +121,7 @@ DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
     params["trsvcid"] = id.trsvcid;
     params["subnqn"] = id.subnqn;
   }
+  params.update(parts.params);
   return {.bdev_name = fmt::format("{}n{}", controller, nsid),
           .call = {{"method", "bdev_nvme_attach_controller"}, {"params", std::move(params)}},
           .path = {}};
@@ -147,7 +149,7 @@ std::string device_spec_help() {
       "              a namespace of an NVMe controller, with its transport id (PCIe: 'trtype:PCIe "
       "traddr:0000:01:00.0')\n"
       "NAME          a device of --config\n"
-      "Parameters of the device's create call may follow: malloc:64MiB,block_size=4096";
+      "Parameters of the device's create call may follow: malloc:64MiB,block_size=4096, 'trtype:... ns:1,hdgst=true'";
   return text;
 }
 

@@ -53,8 +53,11 @@ TEST(DeviceSpec, TransportIdsAreNamespacesOfAController) {
             Json::parse(R"({"method": "bdev_nvme_attach_controller", "params": {"name": "nvme0", "trtype": "TCP",
       "traddr": "127.0.0.1", "adrfam": "IPv4", "trsvcid": "4421", "subnqn": "nqn.2026-11.io.example:disk"}})"));
   EXPECT_EQ(plan.add("trtype:tcp traddr:::1 subnqn:nqn.2026-11.io.example:disk").call["params"]["trsvcid"], "4420");
+  EXPECT_EQ(plan.add("trtype:tcp traddr:::1 subnqn:nqn.2026-11.io.example:disk ns:2,hdgst=true,num_io_queues=3")
+                .call["params"]["num_io_queues"],
+            3);
   const DeviceSpec pcie = plan.add("trtype:PCIe traddr:0000:01:00.0");
-  EXPECT_EQ(pcie.bdev_name, "nvme2n1");
+  EXPECT_EQ(pcie.bdev_name, "nvme3n1");
   EXPECT_EQ(pcie.call["params"]["traddr"], "0000:01:00.0");
   EXPECT_NE(refusal("trtype:TCP traddr:127.0.0.1 ns:x").find("names no namespace"), std::string::npos);
   EXPECT_NE(refusal("trtype:TCP traddr:127.0.0.1 port:7").find("port"), std::string::npos);
