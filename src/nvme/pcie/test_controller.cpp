@@ -26,21 +26,25 @@ class TestFunction final : public Function {
  public:
   explicit TestFunction(std::shared_ptr<TestController> controller)
       : controller_(std::move(controller)), removal_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    const std::lock_guard lock(controller_->bus_mutex);
     ++controller_->open_count;
     if (controller_->removal_requested) ::eventfd_write(removal_.get(), 1);
   }
   ~TestFunction() override {
+    const std::lock_guard lock(controller_->bus_mutex);
     --controller_->open_count;
     controller_->bus_master = false;
     controller_->events.clear();
   }
   std::span<std::byte> registers() const noexcept override { return controller_->registers(); }
   Result<> set_bus_master(bool on) noexcept override {
+    const std::lock_guard lock(controller_->bus_mutex);
     controller_->bus_master = on;
     return {};
   }
   unsigned vector_count() const noexcept override { return controller_->setup().vectors; }
   Result<> connect_vectors(std::span<const int> events) override {
+    const std::lock_guard lock(controller_->bus_mutex);
     controller_->events.assign(events.begin(), events.end());
     return {};
   }
@@ -116,6 +120,7 @@ std::uint32_t TestController::tail_of(std::uint16_t qid, SubmissionQueue& queue)
 }
 
 bool TestController::tick() {
+  const std::lock_guard lock(bus_mutex);
   bool worked = follow_configuration();
   if (!enabled_ || !bus_master || register32(Property::csts) == 0xFFFF'FFFF) return worked;
   std::vector<std::uint16_t> qids;

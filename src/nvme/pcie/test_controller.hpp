@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,8 @@ class TestController {
   std::size_t io_queues() const;
 
   std::span<std::byte> registers() { return registers_; }
+  /// The transport opens and closes the function on an OS thread of its own while the device ticks.
+  std::mutex bus_mutex;
   bool bus_master = false;
   std::vector<int> events;
   unsigned open_count = 0;
