@@ -3,11 +3,12 @@
 #
 #   base <- {spec, runtime} <- engine <- {bdev, nvme, rpc} <- {bdev_modules, blob, nvmf} <- engine_* <- app <- tools
 #
+# `adapters` stands on the runtime beside `engine`: other event loops. No component stands on it.
 # `testing` is the installed test kit: it stands on the services and no component stands on it.
 
 # Folders of src/ which make up the library, in layer order. engine_spdk is a plug-in of its own and not listed here.
 set(SPDKIO_COMPONENTS
-  base spec runtime engine bdev nvme rpc bdev_modules blob nvmf engine_embedded engine_sim app testing)
+  base spec runtime adapters engine bdev nvme rpc bdev_modules blob nvmf engine_embedded engine_sim app testing)
 
 set(SPDKIO_LAYERS ${SPDKIO_COMPONENTS} engine_spdk tools)
 
@@ -18,6 +19,7 @@ set(_spdkio_stores ${_spdkio_services} bdev_modules blob nvmf)
 set(SPDKIO_LAYER_base)
 set(SPDKIO_LAYER_spec base)
 set(SPDKIO_LAYER_runtime base)
+set(SPDKIO_LAYER_adapters base runtime)
 set(SPDKIO_LAYER_engine base spec runtime)
 set(SPDKIO_LAYER_bdev ${_spdkio_seam})
 set(SPDKIO_LAYER_nvme ${_spdkio_seam})

@@ -3,6 +3,7 @@
 
 file(GLOB_RECURSE _headers CONFIGURE_DEPENDS
   RELATIVE "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/include/spdkio/*.hpp")
+spdkio_drop_missing_adapters(_headers)
 
 set(_units)
 foreach(_header IN LISTS _headers)
@@ -14,6 +15,6 @@ endforeach()
 if(_units)
   add_library(spdkio_header_check OBJECT ${_units})
   target_include_directories(spdkio_header_check PRIVATE "${PROJECT_SOURCE_DIR}/include")
-  target_link_libraries(spdkio_header_check PRIVATE spdkio_warnings ${SPDKIO_PUBLIC_DEPENDENCIES})
+  target_link_libraries(spdkio_header_check PRIVATE spdkio_warnings ${SPDKIO_PUBLIC_DEPENDENCIES} ${SPDKIO_ADAPTER_LIBRARIES})
   target_compile_options(spdkio_header_check PRIVATE -O0 -g0)
 endif()
