@@ -9,18 +9,16 @@ using namespace spdkio;
 
 Task<> hello() {
   BdevDesc disk = co_await BdevDesc::open("Malloc0", Access::read_write);
-  bool same = false;
-  {
-    IoChannel channel = disk.io_channel();
-    DmaBuf written{4096};
-    DmaBuf found{4096};
-    written.fill(std::byte{0xAB});
-    co_await disk.write(channel, written, ByteOffset{0});
-    co_await disk.read(channel, found, ByteOffset{0});
-    same = std::ranges::equal(written.bytes(), found.bytes());
-  }
+  IoChannel channel = disk.io_channel();
+  DmaBuf written{4096};
+  DmaBuf found{4096};
+  written.fill(std::byte{0xAB});
+  co_await disk.write(channel, written, ByteOffset{0});
+  co_await disk.read(channel, found, ByteOffset{0});
   co_await disk.close();
-  if (!same) throw Error(std::errc::io_error, "read something else than was written");
+  if (!std::ranges::equal(written.bytes(), found.bytes())) {
+    throw Error(std::errc::io_error, "read something else than was written");
+  }
   std::puts("Malloc0: 4096 bytes written and read again");
 }
 

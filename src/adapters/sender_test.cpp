@@ -138,19 +138,20 @@ TEST_F(Sender, ValuesOfTasksAndOperations) {
   EXPECT_EQ(value, 3);
 }
 
+struct Destroyer {
+  using receiver_concept = execution::receiver_t;
+  std::shared_ptr<void>* operation;
+  std::string* result;
+  void set_value(std::string text) && noexcept {
+    auto* const kept = result;
+    operation->reset();
+    *kept = std::move(text);
+  }
+  void set_error(std::exception_ptr) && noexcept {}
+  void set_stopped() && noexcept {}
+};
+
 TEST_F(Sender, TheReceiverMayDestroyTheOperationState) {
-  struct Destroyer {
-    using receiver_concept = execution::receiver_t;
-    std::shared_ptr<void>* operation;
-    std::string* result;
-    void set_value(std::string text) && noexcept {
-      auto* const kept = result;
-      operation->reset();
-      *kept = std::move(text);
-    }
-    void set_error(std::exception_ptr) && noexcept {}
-    void set_stopped() && noexcept {}
-  };
   std::shared_ptr<void> owned;
   std::string result;
   auto text = []() -> Task<std::string> { co_return "a text that is longer than any small string would be"; };
@@ -209,8 +210,9 @@ TEST_F(Sender, StopRequestsFromAnotherOsThreadAtAnyMoment) {
   for (int i = 0; i < count; ++i) {
     std::stop_source source;
     Told<std::monostate> told;
-    auto operation = std::make_unique<decltype(as_sender(nap(1us)).connect(std::declval<Receiver<std::monostate>>()))>(
-        as_sender(nap(std::chrono::microseconds(i % 50))).connect(Receiver<std::monostate>(told, source.get_token())));
+    using Operation = decltype(as_sender(nap(1us)).connect(std::declval<Receiver<std::monostate>>()));
+    auto operation = std::unique_ptr<Operation>(new Operation(
+        as_sender(nap(std::chrono::microseconds(i % 50))).connect(Receiver<std::monostate>(told, source.get_token()))));
     operation->start();
     std::jthread other([&] { source.request_stop(); });
     run_until_told(told);
@@ -290,24 +292,25 @@ TEST_F(Sender, ScheduleOnAStoppedTokenOrAnEndedThread) {
   EXPECT_EQ(nowhere.error()->code(), Misuse::invalid_argument);
 }
 
+/// What let_value does: the sender of the operation is made, and started, where schedule completed.
+struct Then {
+  using receiver_concept = execution::receiver_t;
+  using Second = decltype(as_sender(answer(1)).connect(std::declval<Receiver<int>>()));
+  Told<int>* told;
+  std::optional<Second>* second;
+  void set_value() && noexcept {
+    struct Connect {
+      Told<int>& told;
+      operator Second() const { return as_sender(answer(11)).connect(Receiver<int>(told)); }
+    };
+    second->emplace(Connect{*told});
+    (*second)->start();
+  }
+  void set_error(std::exception_ptr failure) && noexcept { Receiver<int>(*told).set_error(std::move(failure)); }
+  void set_stopped() && noexcept { Receiver<int>(*told).set_stopped(); }
+};
+
 TEST_F(Sender, ScheduleThenAwait) {
-  // What let_value does: the sender of the operation is made, and started, where schedule completed.
-  struct Then {
-    using receiver_concept = execution::receiver_t;
-    using Second = decltype(as_sender(answer(1)).connect(std::declval<Receiver<int>>()));
-    Told<int>* told;
-    std::optional<Second>* second;
-    void set_value() && noexcept {
-      struct Connect {
-        Told<int>& told;
-        operator Second() const { return as_sender(answer(11)).connect(Receiver<int>(told)); }
-      };
-      second->emplace(Connect{*told});
-      (*second)->start();
-    }
-    void set_error(std::exception_ptr failure) && noexcept { Receiver<int>(*told).set_error(std::move(failure)); }
-    void set_stopped() && noexcept { Receiver<int>(*told).set_stopped(); }
-  };
   OsThread other;
   Told<int> told;
   std::optional<Then::Second> second;

@@ -24,11 +24,21 @@ namespace execution = ::stdexec;
 #elif defined(__cpp_lib_senders)
 
 namespace execution {
-using namespace std::execution;
 using std::get_stop_token;
 using std::get_stop_token_t;
 using std::never_stop_token;
 using std::stop_token_of_t;
+using std::execution::completion_signatures;
+using std::execution::get_completion_scheduler;
+using std::execution::get_completion_scheduler_t;
+using std::execution::get_env;
+using std::execution::operation_state_t;
+using std::execution::receiver_t;
+using std::execution::scheduler_t;
+using std::execution::sender_t;
+using std::execution::set_error_t;
+using std::execution::set_stopped_t;
+using std::execution::set_value_t;
 }  // namespace execution
 
 #else
