@@ -19,8 +19,11 @@ Task<> nap(std::chrono::nanoseconds duration) { co_await sleep_for(duration); }
 
 class UvLoop : public ::testing::Test {
  public:
-  UvLoop() { EXPECT_EQ(uv_loop_init(&loop_), 0); }
-  ~UvLoop() override {
+  void SetUp() override {
+    ASSERT_EQ(uv_loop_init(&loop_), 0);
+    driver_.emplace(&loop_, thread_);
+  }
+  void TearDown() override {
     driver_.reset();
     uv_run(&loop_, UV_RUN_DEFAULT);
     EXPECT_EQ(uv_loop_close(&loop_), 0) << "a handle was left open";
@@ -28,7 +31,7 @@ class UvLoop : public ::testing::Test {
 
   uv_loop_t loop_;
   Thread thread_ = Thread::attach("storage");
-  std::optional<UvDriver> driver_{std::in_place, &loop_, thread_};
+  std::optional<UvDriver> driver_;
 };
 
 TEST_F(UvLoop, RunsWhileOperationsAreInFlight) {
