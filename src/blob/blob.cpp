@@ -49,7 +49,7 @@ Task<> flush_store(Store& store, const BlobChannel& channel) {
 }
 Task<> sync_and_close(std::shared_ptr<Store> store, BlobNode& node) {
   if (node.unsynced && !node.uncertain) co_await store->sync(node);
-  store->close_now(node);
+  co_await store->close(node);
 }
 
 }  // namespace
@@ -127,6 +127,9 @@ std::optional<ByteOffset> Blob::seek_data(ByteOffset from) const {
   const std::uint64_t size = store_->layout().cluster_size;
   const std::uint64_t end = node.map->size();
   const std::uint64_t first = from.value / size;
+  if (first >= end) return std::nullopt;
+  // What an external snapshot has is not known: it counts as data.
+  if (store_->resolve(node, first).external != nullptr) return from;
   // The nearest of what each blob up the line has; one that is shorter hides those above it beyond its end.
   std::uint64_t nearest = end;
   std::uint64_t visible = end;
@@ -145,7 +148,7 @@ std::optional<ByteOffset> Blob::seek_hole(ByteOffset from) const {
   const std::uint64_t size = store_->layout().cluster_size;
   const std::uint64_t end = node.map->size();
   std::uint64_t index = from.value / size;
-  while (index < end && Store::resolve(node, index) != 0) ++index;
+  while (index < end && !store_->resolve(node, index).nowhere()) ++index;
   if (index >= end) return std::nullopt;
   return ByteOffset{std::max(index * size, from.value)};
 }
@@ -201,6 +204,14 @@ BlobId Blob::parent() const {
 }
 bool Blob::is_snapshot() const { return blob::is_snapshot(open_node()); }
 bool Blob::is_clone() const { return parent().valid(); }
+std::string Blob::external_snapshot() const {
+  const ExternalSnapshot* external = open_node().external.load(std::memory_order_acquire);
+  return external == nullptr ? std::string{} : external->name();
+}
+bool Blob::degraded() const {
+  const ExternalSnapshot* external = Store::external_below(open_node());
+  return external != nullptr && !external->there();
+}
 Task<> Blob::inflate() { return store_->run(store_->inflate(open_node(), true), "blob inflate"); }
 Task<> Blob::decouple_parent() { return store_->run(store_->inflate(open_node(), false), "blob decouple_parent"); }
 

@@ -6,6 +6,12 @@
 
 namespace spdkio::blob {
 
+const IoChannel& ChannelState::channel_of(const ExternalSnapshot& device) {
+  const auto found = external.find(&device);
+  if (found != external.end()) return found->second;
+  return external.emplace(&device, device.device().io_channel()).first->second;
+}
+
 BlobChannel& BlobChannel::operator=(BlobChannel&& other) noexcept {
   if (this != &other) {
     close();

@@ -15,6 +15,8 @@
 
 namespace spdkio::blob {
 
+class ExternalSnapshot;
+
 /// Changed on the store's Thread only. Other Threads look at the members that say so, while the blob is open.
 struct BlobNode {
   explicit BlobNode(std::uint32_t root_page) noexcept : root(root_page) {}
@@ -29,6 +31,7 @@ struct BlobNode {
   // ---- any Thread
   std::unique_ptr<ClusterMap> map = std::make_unique<ClusterMap>();  ///< exchanged only while no I/O runs
   std::atomic<const BlobNode*> parent{nullptr};
+  std::atomic<ExternalSnapshot*> external{nullptr};  ///< what it starts from, if that is a device; then no parent
   std::atomic<bool> frozen{false};  ///< new I/O waits
   std::atomic<bool> data_ro{false};
   std::atomic<bool> thin{false};

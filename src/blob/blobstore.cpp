@@ -115,7 +115,8 @@ BlobChannel Blobstore::io_channel() const { return BlobChannel{loaded().make_cha
 
 Task<BlobId> Blobstore::create(const BlobOptions& options) {
   Store& store = loaded();
-  return store.run(store.create(options.num_clusters, options.thin, options.clear_method, checked(options.xattrs)),
+  return store.run(store.create(options.num_clusters, options.thin, options.clear_method, checked(options.xattrs),
+                                std::string(options.external_snapshot)),
                    "blob create");
 }
 
@@ -149,6 +150,7 @@ BlobInfo Blobstore::info(BlobId id) const {
   info.read_only = node.data_ro;
   if (parent != nullptr) info.parent = parent->id();
   for (const BlobNode* clone : node.clones) info.clones.push_back(clone->id());
+  if (const ExternalSnapshot* external = node.external.load()) info.external_snapshot = external->name();
   info.open_count = node.open_count;
   return info;
 }

@@ -6,10 +6,12 @@
 #include <spdkio/runtime/thread.hpp>
 
 #include <cstdint>
+#include <map>
 #include <memory>
 
 namespace spdkio::blob {
 
+class ExternalSnapshot;
 class Store;
 
 /// On its Thread only.
@@ -21,6 +23,9 @@ struct ChannelState {
   unsigned phase = 0;
   Event drained;
   Event thawed;
+  /// To the external snapshots that were read so far.
+  std::map<const ExternalSnapshot*, IoChannel> external;
+  const IoChannel& channel_of(const ExternalSnapshot& device);
 };
 
 /// Counts an operation from construction to destruction.

@@ -2,6 +2,7 @@
 #include <spdkio/engine/dma_buf.hpp>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <utility>
 
@@ -24,12 +25,36 @@ namespace {
 constexpr std::size_t copy_bytes = 1 << 20;
 }  // namespace
 
-std::uint32_t Store::resolve(const BlobNode& node, std::uint64_t index) noexcept {
-  for (const BlobNode* at = &node; at != nullptr; at = at->parent.load(std::memory_order_acquire)) {
-    if (index >= at->map->size()) return 0;
-    if (const std::uint32_t cluster = at->map->find(index); cluster != 0) return cluster;
+Store::Source Store::resolve(const BlobNode& node, std::uint64_t index) const noexcept {
+  for (const BlobNode* at = &node;;) {
+    if (index >= at->map->size()) return {};
+    if (const std::uint32_t cluster = at->map->find(index); cluster != 0) return {.cluster = cluster};
+    const BlobNode* const above = at->parent.load(std::memory_order_acquire);
+    if (above != nullptr) {
+      at = above;
+      continue;
+    }
+    const ExternalSnapshot* const external = at->external.load(std::memory_order_acquire);
+    if (external == nullptr) return {};
+    // One that is not there hides what it has: not zeros.
+    if (external->there() && index * layout().cluster_size >= external->size()) return {};
+    return {.external = external};
   }
-  return 0;
+}
+
+Task<> Store::read_external(const ExternalSnapshot& source, const IoChannel& channel, DmaSpans into,
+                            std::uint64_t from) const {
+  SpanCursor cursor(into);
+  const std::uint64_t bytes = cursor.remaining();
+  // Whole blocks of both.
+  const std::uint64_t there = source.size() / block_size_ * block_size_;
+  const std::uint64_t inside = from >= there ? 0 : std::min(bytes, there - from);
+  for (std::uint64_t done = 0; done < inside;) {
+    const auto piece = cursor.take(std::min<std::uint64_t>(inside - done, copy_bytes), block_size_);
+    co_await source.device().read(channel, piece.spans, ByteOffset{from + done});
+    done += piece.bytes;
+  }
+  cursor.visit(bytes - inside, [](const DmaSpan& span) { std::memset(span.data(), 0, span.size()); });
 }
 
 Task<> Store::lock_clusters(BlobNode& node, std::uint64_t first, std::uint64_t count) {
@@ -70,16 +95,23 @@ Task<> Store::fill(const BlobNode& node, std::uint64_t index, std::uint32_t clus
                    std::uint64_t end) {
   if (from >= end) co_return;
   const std::uint64_t to = layout().cluster_offset(cluster);
-  const std::uint32_t source = resolve(node, index);
-  if (source == 0) {
+  const Source source = resolve(node, index);
+  if (source.nowhere()) {
     co_await write_zeroes(disk_.channel(), to + from, end - from);
     co_return;
   }
-  const std::uint64_t source_offset = layout().cluster_offset(source);
+  if (source.external != nullptr) source.external->require();
+  const std::uint64_t source_offset =
+      source.external != nullptr ? index * layout().cluster_size : layout().cluster_offset(source.cluster);
   const DmaBuf buffer{std::min<std::uint64_t>(end - from, copy_bytes), {.zeroed = false}};
   for (std::uint64_t at = from; at < end;) {
     const std::uint64_t count = std::min<std::uint64_t>(buffer.size(), end - at);
-    co_await device().read(disk_.channel(), buffer.subspan(0, count), ByteOffset{source_offset + at});
+    const DmaSpan part = buffer.subspan(0, count);
+    if (source.external != nullptr) {
+      co_await read_external(*source.external, source.external->channel(), DmaSpans{&part, 1}, source_offset + at);
+    } else {
+      co_await device().read(disk_.channel(), part, ByteOffset{source_offset + at});
+    }
     co_await device().write(disk_.channel(), buffer.subspan(0, count), ByteOffset{to + at});
     at += count;
   }

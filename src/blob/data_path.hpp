@@ -7,13 +7,16 @@
 #include <spdkio/runtime/task.hpp>
 
 #include <cstdint>
+#include <optional>
 
+#include "blob/span_cursor.hpp"
 #include "blob/store.hpp"
 
 namespace spdkio::blob {
 
-/// A value, made anew for each operation, on the channel's Thread. Its tasks allocate nothing but their frames, unless
-/// a cluster has to be allocated.
+/// A value, made anew for each operation, on the channel's Thread. What lies in several places is cut into segments,
+/// several of which are worked on at once. Its tasks allocate nothing but their frames, unless a cluster has to be
+/// allocated.
 class DataPath {
  public:
   /// Throws what Blob says about ranges.
@@ -25,21 +28,41 @@ class DataPath {
   Task<> unmap() const;
 
  private:
-  /// Clusters from the one that holds `at` on that lie in a row on the device, or are all holes.
+  /// Clusters from the one that holds `at` on that lie in a row on the device, or are all found at the same place of an
+  /// external snapshot, or are all holes.
   struct Run {
-    std::uint32_t cluster;  ///< 0: a hole
+    Store::Source source;
     std::uint32_t count;
     std::uint64_t offset;  ///< of `at` in the first cluster
     std::uint64_t bytes;   ///< from `at` on
+  };
+  /// A part that is worked on by itself; its end is where a run ends, or where it is long enough.
+  struct Segment {
+    std::uint64_t at;
+    std::uint64_t bytes;
+    SpanCursor cursor;  ///< at its first byte
+  };
+  /// Hands them out one after the other.
+  struct Segments {
+    const DataPath& path;
+    SpanCursor cursor;
+    bool writes;
+    std::uint64_t at;
   };
   template <class Find>
   Run run_at(std::uint64_t at, Find&& find) const noexcept;
   Run own_run(std::uint64_t at) const noexcept;
   Run visible_run(std::uint64_t at) const noexcept;
   std::uint64_t device_offset(const Run& run) const noexcept {
-    return store_.layout().cluster_offset(run.cluster) + run.offset;
+    return store_.layout().cluster_offset(run.source.cluster) + run.offset;
   }
   Task<> wait_for_thaw() const;
+  std::uint64_t segment_bytes(std::uint64_t at, bool writes) const noexcept;
+  std::optional<Segment> next(Segments& segments) const;
+  Task<> transfer(DmaSpans data, bool writes) const;
+  Task<> work(Segments& segments) const;
+  Task<> read_segment(Segment& segment) const;
+  Task<> write_segment(Segment& segment) const;
 
   Store& store_;
   BlobNode& node_;

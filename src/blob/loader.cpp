@@ -293,7 +293,14 @@ void Loader::claim_all() {
     node.internal_xattrs = draft.metadata.internal_xattrs;
     node.set_flags(draft.metadata.flags);
     if (!node.is_damaged() && (node.flags.invalid & format::flag::external_snapshot) != 0) {
-      node.damage = "it is a clone of an external snapshot, which this library can't open";
+      const auto id = node.internal_xattrs.find(name::external_snapshot);
+      if (id == node.internal_xattrs.end() || id->second.empty()) {
+        node.damage = "it is a clone of an external snapshot, but does not say of which";
+      } else if (node.internal_xattrs.contains(name::parent)) {
+        node.damage = "it is a clone of two snapshots";
+      } else {
+        node.external = store_.add_external(id->second);
+      }
     }
     store_.nodes_.emplace(node.root, std::move(draft.node));
   }

@@ -49,6 +49,21 @@ void remove_internal(BlobNode& node, std::string_view which) {
   if (node.internal_xattrs.empty()) node.flags.invalid = node.flags.invalid & ~format::flag::internal_xattrs;
 }
 
+/// Writes down where a blob's content comes from: the snapshot `next`, what the snapshot `former` starts from when that
+/// is `external`, or nothing.
+void name_source(BlobNode& node, const BlobNode* next, const BlobNode* former, bool external) {
+  remove_internal(node, name::parent);
+  remove_internal(node, name::external_snapshot);
+  node.flags.invalid = node.flags.invalid & ~format::flag::external_snapshot;
+  if (next != nullptr) {
+    set_internal(node, name::parent, id_bytes(next->id()));
+  } else if (external) {
+    const auto id = former->internal_xattrs.find(name::external_snapshot);
+    set_internal(node, name::external_snapshot, id->second);
+    node.flags.invalid = node.flags.invalid | format::flag::external_snapshot;
+  }
+}
+
 }  // namespace
 
 Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
@@ -84,6 +99,7 @@ Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
     snapshot.set_flags(snapshot.flags);
     snapshot.extent_pages = origin.extent_pages;
     std::swap(snapshot.map, origin.map);
+    snapshot.external = origin.external.load();
     bool created = false;
     bool took_over = false;
     Undo undo(origin);
@@ -105,6 +121,7 @@ Task<BlobId> Store::snapshot(BlobId of, format::Xattrs xattrs) {
       set_parent(origin, nullptr);
       set_parent(snapshot, parent);
       set_parent(origin, &snapshot);
+      origin.external = nullptr;
       // 3. It is done. A recovery would do this step.
       remove_internal(snapshot, name::snapshot_in_progress);
       snapshot.flags.data_ro = snapshot.flags.data_ro | format::flag::read_only;
@@ -166,13 +183,16 @@ Task<> Store::inflate(BlobNode& node, bool all) {
   if (node.data_ro || node.md_ro) throw Error(Misuse::read_only, "blob " + to_string(node.id()) + " is read-only");
   require_certain(node);
   const BlobNode* const parent = node.parent.load(std::memory_order_relaxed);
-  if (parent == nullptr && !all) {
+  ExternalSnapshot* const external = node.external.load();
+  if (parent == nullptr && external == nullptr && !all) {
     throw Error(Misuse::invalid_argument, "blob " + to_string(node.id()) + " is not a clone");
   }
   const std::uint64_t size = node.map->size();
   for (std::uint64_t index = 0; index < size; ++index) {
     if (node.map->find(index) != 0) continue;
-    const bool in_parent = parent != nullptr && index < parent->map->size() && parent->map->find(index) != 0;
+    const bool in_parent = parent != nullptr
+                               ? index < parent->map->size() && parent->map->find(index) != 0
+                               : external != nullptr && resolve(node, index).external != nullptr;
     if (!all && !in_parent) continue;
     co_await allocate(node, index, 1, {}, 0, 0);
   }
@@ -180,31 +200,33 @@ Task<> Store::inflate(BlobNode& node, bool all) {
   std::exception_ptr failure;
   try {
     const auto metadata = co_await metadata_.lock();
+    Undo undo(node);
     BlobNode* const next = all || parent == nullptr || parent->parent.load() == nullptr
                                ? nullptr
                                : nodes_.at(parent->parent.load()->root).get();
-    Undo undo(node);
-    if (next != nullptr) {
-      set_internal(node, name::parent, id_bytes(next->id()));
-    } else {
-      remove_internal(node, name::parent);
-    }
+    ExternalSnapshot* const next_external = all || parent == nullptr ? nullptr : parent->external.load();
+    name_source(node, next, parent == nullptr ? nullptr : nodes_.at(parent->root).get(), next_external != nullptr);
     if (all) node.flags.invalid = node.flags.invalid & ~format::flag::thin;
     co_await persist(node, size, {}, {});
     undo.keep();
     node.set_flags(node.flags);
+    node.external = next_external;
     set_parent(node, next);
   } catch (...) {
     failure = std::current_exception();
   }
   co_await thaw(node);
   if (failure) std::rethrow_exception(failure);
+  co_await close_externals();
 }
 
 Task<> Store::remove_snapshot_of(BlobNode& node, BlobNode& clone) {
   require_certain(clone);
   co_await freeze(clone);
   std::exception_ptr failure;
+  BlobNode* next = nullptr;
+  ExternalSnapshot* const next_external = node.external.load();
+  Overlay overlay;
   try {
     const auto metadata = co_await metadata_.lock();
     Undo undo(node);
@@ -212,7 +234,6 @@ Task<> Store::remove_snapshot_of(BlobNode& node, BlobNode& clone) {
     set_internal(node, name::removal_in_progress, id_bytes(clone.id()));
     co_await persist(node, node.map->size(), {}, {});
     // 2. The clone gets what it shares.
-    Overlay overlay;
     std::set<std::uint32_t> extents;
     node.map->for_each_allocated(0, std::min(node.map->size(), clone.map->size()),
                                  [&](std::uint64_t index, std::uint32_t cluster) {
@@ -221,28 +242,35 @@ Task<> Store::remove_snapshot_of(BlobNode& node, BlobNode& clone) {
                                    extents.insert(static_cast<std::uint32_t>(index / format::clusters_per_extent));
                                  });
     const BlobNode* const above = node.parent.load(std::memory_order_relaxed);
-    BlobNode* const next = above == nullptr ? nullptr : nodes_.at(above->root).get();
+    next = above == nullptr ? nullptr : nodes_.at(above->root).get();
     {
       Undo undo_clone(clone);
-      if (next != nullptr) {
-        set_internal(clone, name::parent, id_bytes(next->id()));
-      } else {
-        remove_internal(clone, name::parent);
-      }
+      name_source(clone, next, &node, next_external != nullptr);
       co_await persist(clone, clone.map->size(), std::move(extents), overlay);
       undo_clone.keep();
     }
     undo.keep();
     clone.set_flags(clone.flags);
-    for (const auto& [index, cluster] : overlay) {
-      clone.map->set(index, cluster);
-      node.map->set(index, 0);
-    }
-    set_parent(clone, next);
+    for (const auto& [index, cluster] : overlay) clone.map->set(index, cluster);
+    clone.external = next_external;
   } catch (...) {
     failure = std::current_exception();
     // What is on the disk says that the removal has begun, which is harmless; but it may also say that it is done.
     if (clone.uncertain) node.uncertain = true;
+  }
+  try {
+    // Clones of the clone are not frozen: a read of theirs that missed the new entries must end before it can miss the
+    // old ones too.
+    if (!failure) {
+      co_await quiesce();
+      set_parent(clone, next);
+      co_await quiesce();
+      node.external = nullptr;
+      for (const auto& [index, cluster] : overlay) node.map->set(index, 0);
+    }
+  } catch (...) {
+    failure = std::current_exception();
+    node.uncertain = true;  // the clone has what is listed here too
   }
   co_await thaw(clone);
   if (failure) std::rethrow_exception(failure);

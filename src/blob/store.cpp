@@ -98,6 +98,7 @@ Task<> Store::unload() {
     log::warn("blobstore on {}: some metadata could not be written; the next load will recover it", device().name());
   }
   loaded_ = false;
+  co_await close_externals();
   disk_.close_channel();
   co_await device().close();
 }
@@ -111,6 +112,7 @@ Task<> Store::destroy() {
   }
   co_await disk_.wipe_super();
   loaded_ = false;
+  co_await close_externals();
   disk_.close_channel();
   co_await device().close();
 }
@@ -195,7 +197,8 @@ Task<> visit(ChannelState& channel, bool drain) {
 
 }  // namespace
 
-Task<> Store::visit_channels(bool drain) {
+template <class F>
+Task<> Store::for_each_channel(F fn) {
   const auto guard = co_await draining_.lock();
   std::vector<std::shared_ptr<ChannelState>> channels;
   {
@@ -204,7 +207,7 @@ Task<> Store::visit_channels(bool drain) {
   }
   for (const auto& channel : channels) {
     ChannelState& state = *channel;
-    const auto there = [&state, drain] { return visit(state, drain); };
+    const auto there = [&state, &fn] { return fn(state); };
     auto call = state.home.call(there);
     try {
       co_await std::move(call);
@@ -213,6 +216,11 @@ Task<> Store::visit_channels(bool drain) {
       if (error.code() != std::errc::no_such_process) throw;
     }
   }
+}
+
+Task<> Store::visit_channels(bool drain) {
+  const auto one = [drain](ChannelState& state) { return visit(state, drain); };
+  return for_each_channel(one);
 }
 
 Task<> Store::quiesce() { return visit_channels(true); }
@@ -254,7 +262,85 @@ Task<BlobNode*> Store::open(BlobId id) {
         .with_device(device().name());
   }
   ++node.open_count;
+  if (ExternalSnapshot* external = external_below(node); external != nullptr) {
+    std::exception_ptr failure;
+    try {
+      const auto opening = co_await opening_externals_.lock();
+      const bool in_use = std::ranges::any_of(nodes_, [&](const auto& entry) {
+        const BlobNode& other = *entry.second;
+        return other.open_count > (&other == &node ? 1U : 0U) && external_below(other) == external;
+      });
+      // A device that has gone is looked for again when nobody can be reading from it.
+      if (external->there() && !in_use && external->device().bdev().removed()) {
+        co_await drop_channels_to(*external);
+        co_await external->close();
+      }
+      co_await external->open(block_size_);
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    if (failure) {
+      --node.open_count;
+      std::rethrow_exception(failure);
+    }
+    if (!external->there()) {
+      log::warn("blobstore on {}: blob {} starts from {}, which is not there: {}", device().name(), to_string(id),
+                external->name(), external->reason());
+    }
+  }
   co_return &node;
+}
+
+Task<> Store::close(BlobNode& node) {
+  close_now(node);
+  co_await close_externals();
+}
+
+// ---- external snapshots
+
+namespace {
+
+Task<> forget_channel(ChannelState& state, const ExternalSnapshot& device) {
+  std::erase_if(state.external, [&](const auto& entry) { return entry.first == &device; });
+  co_return;
+}
+
+}  // namespace
+
+ExternalSnapshot* Store::external_below(const BlobNode& node) noexcept {
+  const BlobNode* at = &node;
+  while (const BlobNode* above = at->parent.load(std::memory_order_acquire)) at = above;
+  return at->external.load(std::memory_order_acquire);
+}
+
+ExternalSnapshot* Store::add_external(std::span<const std::byte> id) {
+  return externals_.emplace_back(std::make_unique<ExternalSnapshot>(id)).get();
+}
+
+Task<> Store::drop_channels_to(const ExternalSnapshot& external) {
+  co_await quiesce();
+  const auto forget = [&external](ChannelState& state) { return forget_channel(state, external); };
+  co_await for_each_channel(forget);
+}
+
+Task<> Store::close_externals() {
+  if (externals_.empty()) co_return;
+  const auto opening = co_await opening_externals_.lock();
+  std::set<const ExternalSnapshot*> needed;
+  std::set<const ExternalSnapshot*> known;
+  for (const auto& [root, node] : nodes_) {
+    if (node->is_damaged()) continue;
+    if (node->open_count != 0) needed.insert(external_below(*node));
+    known.insert(node->external.load(std::memory_order_relaxed));
+  }
+  for (std::size_t i = 0; i < externals_.size(); ++i) {
+    ExternalSnapshot& external = *externals_[i];
+    if (needed.contains(&external) || !external.there()) continue;
+    co_await drop_channels_to(external);
+    co_await external.close();
+  }
+  // Nobody reads from these: what led to them was quiesced when it was changed.
+  std::erase_if(externals_, [&](const auto& external) { return !known.contains(external.get()); });
 }
 
 Task<> Store::create_node(std::unique_ptr<BlobNode> node, std::uint64_t num_clusters, const Overlay& overlay) {
@@ -286,8 +372,14 @@ Task<> Store::create_node(std::unique_ptr<BlobNode> node, std::uint64_t num_clus
   made.map->set_size(num_clusters);
 }
 
-Task<BlobId> Store::create(std::uint64_t num_clusters, bool thin, ClearMethod clear, format::Xattrs xattrs) {
+Task<BlobId> Store::create(std::uint64_t num_clusters, bool thin, ClearMethod clear, format::Xattrs xattrs,
+                           std::string external_snapshot) {
   const auto operations = co_await operations_.lock();
+  const std::span<const std::byte> external_id = std::as_bytes(std::span(external_snapshot));
+  if (external_id.size() + format::internal_name::external_snapshot.size() > format::max_xattr_bytes) {
+    throw Error(Misuse::invalid_argument, "the name of the external snapshot is too long");
+  }
+  if (!external_id.empty()) thin = true;
   if (num_clusters > UINT32_MAX) throw Error(Misuse::invalid_argument, "num_clusters must be below 2^32");
   Overlay overlay;
   std::vector<std::uint32_t> clusters;
@@ -305,6 +397,13 @@ Task<BlobId> Store::create(std::uint64_t num_clusters, bool thin, ClearMethod cl
   flags.md_ro = static_cast<std::uint64_t>(clear);
   node->set_flags(flags);
   node->xattrs = std::move(xattrs);
+  if (!external_id.empty()) {
+    flags.invalid = flags.invalid | format::flag::external_snapshot | format::flag::internal_xattrs;
+    node->set_flags(flags);
+    node->internal_xattrs.emplace(format::internal_name::external_snapshot,
+                                  std::vector<std::byte>(external_id.begin(), external_id.end()));
+    node->external = add_external(external_id);
+  }
   const BlobId id = node->id();
   co_await create_node(std::move(node), num_clusters, overlay);
   co_return id;
@@ -363,6 +462,8 @@ Task<> Store::remove(BlobId id) {
   const bool damaged = node.is_damaged();
   set_parent(node, nullptr);
   for (BlobNode* clone : node.clones) clone->parent.store(nullptr, std::memory_order_release);
+  // A read of a clone may still be on its way through it.
+  co_await quiesce();
   const std::unique_ptr<BlobNode> gone = std::move(nodes_.at(node.root));
   nodes_.erase(gone->root);
   if (damaged) {
@@ -385,6 +486,7 @@ Task<> Store::remove(BlobId id) {
   for (const std::uint32_t page : pages) used_pages_.release(page);
   used_pages_.release(gone->root);
   for (const std::uint32_t cluster : clusters) used_clusters_.release(cluster);
+  co_await close_externals();
 }
 
 Task<> Store::resize(BlobNode& node, std::uint64_t num_clusters) {

@@ -18,6 +18,7 @@
 #include "blob/bitmap.hpp"
 #include "blob/blob_node.hpp"
 #include "blob/channel_state.hpp"
+#include "blob/external_snapshot.hpp"
 #include "blob/metadata_disk.hpp"
 
 namespace spdkio::blob {
@@ -68,9 +69,13 @@ class Store : public std::enable_shared_from_this<Store> {
   /// Throws ENOENT.
   BlobNode& get(BlobId id);
   const std::map<std::uint32_t, std::unique_ptr<BlobNode>>& nodes() const noexcept { return nodes_; }
-  Task<BlobId> create(std::uint64_t num_clusters, bool thin, ClearMethod clear, format::Xattrs xattrs);
+  Task<BlobId> create(std::uint64_t num_clusters, bool thin, ClearMethod clear, format::Xattrs xattrs,
+                      std::string external_snapshot);
   Task<BlobNode*> open(BlobId id);
   void close_now(BlobNode& node) noexcept { --node.open_count; }
+  Task<> close(BlobNode& node);
+  /// The external snapshot at the end of the line of parents, if there is one.
+  static ExternalSnapshot* external_below(const BlobNode& node) noexcept;
   Task<> remove(BlobId id);
   Task<> resize(BlobNode& node, std::uint64_t num_clusters);
   Task<> sync(BlobNode& node);
@@ -91,8 +96,18 @@ class Store : public std::enable_shared_from_this<Store> {
   /// Gives one cluster of a thin blob back. The caller's own I/O must not be counted as in flight.
   Task<> release(BlobNode& node, std::uint64_t index);
 
-  /// What is found for a cluster of a blob: where it lies, or 0 for zeros. Any Thread.
-  static std::uint32_t resolve(const BlobNode& node, std::uint64_t index) noexcept;
+  /// Where the content of a cluster of a blob is: in a cluster of the device, at the same place of an external
+  /// snapshot, or nowhere: zeros.
+  struct Source {
+    std::uint32_t cluster = 0;
+    const ExternalSnapshot* external = nullptr;
+    bool nowhere() const noexcept { return cluster == 0 && external == nullptr; }
+  };
+  /// Any Thread.
+  Source resolve(const BlobNode& node, std::uint64_t index) const noexcept;
+  /// Reads what lies at `from` of an external snapshot, with zeros beyond its end.
+  Task<> read_external(const ExternalSnapshot& source, const IoChannel& channel, DmaSpans into,
+                       std::uint64_t from) const;
   Task<> write_zeroes(const IoChannel& channel, std::uint64_t offset, std::uint64_t bytes);
 
   // ---- state that the handles show
@@ -138,10 +153,18 @@ class Store : public std::enable_shared_from_this<Store> {
   // ---- waiting for I/O
   /// Until no operation runs that began before.
   Task<> quiesce();
+  /// Runs `fn(ChannelState&)`, a Task, for every channel on its Thread.
+  template <class F>
+  Task<> for_each_channel(F fn);
   /// No operation of this blob runs, and new ones wait, until `thaw`.
   Task<> freeze(BlobNode& node);
   Task<> thaw(BlobNode& node);
   Task<> visit_channels(bool drain);
+
+  ExternalSnapshot* add_external(std::span<const std::byte> id);
+  Task<> drop_channels_to(const ExternalSnapshot& external);
+  /// Closes those that no open blob needs, and forgets those that no blob has.
+  Task<> close_externals();
 
   Task<> clear(ClearMethod method, std::span<const std::uint32_t> clusters);
   Task<> create_node(std::unique_ptr<BlobNode> node, std::uint64_t num_clusters, const Overlay& overlay);
@@ -162,6 +185,8 @@ class Store : public std::enable_shared_from_this<Store> {
   Bitmap used_pages_;
   Bitmap used_clusters_;
   std::map<std::uint32_t, std::unique_ptr<BlobNode>> nodes_;  ///< by root page
+  std::vector<std::unique_ptr<ExternalSnapshot>> externals_;
+  Mutex opening_externals_;
 
   std::vector<ClusterChange*> waiting_changes_;
   bool leading_ = false;

@@ -93,6 +93,11 @@ class Blob {
   /// True for a blob that others are clones of, or that was made as a snapshot.
   bool is_snapshot() const;
   bool is_clone() const;
+  /// The external snapshot that this blob starts from, as its metadata names it; empty without one.
+  std::string external_snapshot() const;
+  /// The external snapshot at the end of its line of parents is not there: what has to be read from it fails with
+  /// ENODEV. Opening the blob again, when nobody has it open, looks for the device again.
+  bool degraded() const;
   /// Gives it clusters of its own for everything, so that it needs no snapshot any more, and makes it thick. Durable
   /// when it returns. ENOSPC leaves a blob that works as before, with more clusters of its own.
   Task<> inflate();

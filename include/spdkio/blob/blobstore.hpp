@@ -30,6 +30,7 @@ struct BlobInfo {
   bool read_only = false;
   BlobId parent;
   std::vector<BlobId> clones;
+  std::string external_snapshot;  ///< what names it; empty: none
   std::uint32_t open_count = 0;
 };
 

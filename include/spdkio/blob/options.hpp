@@ -44,6 +44,9 @@ struct BlobOptions {
   bool thin = false;
   ClearMethod clear_method = ClearMethod::by_default;  ///< kept with the blob
   std::span<const XattrView> xattrs{};
+  /// Name, alias or UUID of a bdev whose content the blob starts from: it is a thin clone of an external snapshot. That
+  /// device is needed when the blob is open, may be of another store, and must never change. Empty: none.
+  std::string_view external_snapshot{};
 };
 
 }  // namespace spdkio::blob
