@@ -188,6 +188,7 @@ Task<> AppRuntime::start_and_main() {
 }
 
 Task<> AppRuntime::start_up() {
+  lvols_.start();
   co_await config_.run(dispatcher_);
   if (options_.wait_for_rpc) {
     listen();
@@ -219,6 +220,7 @@ Task<> AppRuntime::shut_down() {
   if (server_) co_await server_->close();
   server_.reset();
   co_await nvmf::destroy_all_targets();  // hosts are disconnected before what serves them goes
+  co_await lvols_.stop();                // while its tasks may still be spawned
   co_await stop_all_tasks();
   co_await app::remove_all_bdevs(engine().bdevs());
 }

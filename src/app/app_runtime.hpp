@@ -22,6 +22,7 @@
 
 #include "app/config_loader.hpp"
 #include "app/stop_request.hpp"
+#include "lvol/lvol_stores.hpp"
 
 namespace spdkio::detail {
 
@@ -59,6 +60,7 @@ class AppRuntime final : ChildOwner {
 
   // ---- for the RPC methods, on the app thread
   rpc::RpcState state() const { return dispatcher_.state(); }
+  lvol::LvolStores& lvols() noexcept { return lvols_; }
   /// Lets start-up go on after `wait_for_rpc` and awaits its end.
   Task<> start_init();
   Task<> wait_init();
@@ -107,6 +109,7 @@ class AppRuntime final : ChildOwner {
 
   // The app thread only.
   Phase phase_ = Phase::starting;
+  lvol::LvolStores lvols_;
   rpc::MethodTable methods_;
   rpc::Dispatcher dispatcher_{methods_, rpc::RpcState::startup};
   std::optional<rpc::Server> server_;

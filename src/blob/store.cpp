@@ -148,6 +148,13 @@ Task<> Store::grow() {
   used_clusters_.resize(layout().total_clusters);
 }
 
+std::uint64_t Store::max_clusters() const noexcept {
+  const format::SuperBlock& super = disk_.super();
+  const std::uint64_t end = super.used_blobid_mask_len != 0 ? super.used_blobid_mask_start : super.md_start;
+  const std::uint64_t bytes = (end - super.used_cluster_mask_start) * layout().page_size;
+  return std::min<std::uint64_t>((bytes - sizeof(format::MaskHeader)) * 8, UINT32_MAX);
+}
+
 Task<> Store::set_super_blob(BlobId id) {
   const auto metadata = co_await metadata_.lock();
   format::SuperBlock super = disk_.super();

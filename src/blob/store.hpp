@@ -113,6 +113,8 @@ class Store : public std::enable_shared_from_this<Store> {
   // ---- state that the handles show
   std::string type() const;
   bool recovered() const noexcept { return recovered_; }
+  /// As many as the place of the cluster mask has bits for.
+  std::uint64_t max_clusters() const noexcept;
   const Bitmap& clusters() const noexcept { return used_clusters_; }
   const Bitmap& pages() const noexcept { return used_pages_; }
   bool loaded() const noexcept { return loaded_; }

@@ -63,14 +63,16 @@ struct Media {
 
 class TestDisk final : public bdev::CoroutineDevice {
  public:
-  TestDisk(std::string name, std::shared_ptr<Media> media)
+  TestDisk(std::string name, std::shared_ptr<Media> media, const Uuid& uuid = {})
       : CoroutineDevice(std::move(name), "Test disk",
                         {.block_size = media->block_size,
                          .num_blocks = media->bytes.size() / media->block_size,
                          .volatile_write_cache = true},
                         {bdev::IoType::read, bdev::IoType::write, bdev::IoType::write_zeroes, bdev::IoType::unmap,
                          bdev::IoType::flush}),
-        media_(std::move(media)) {}
+        media_(std::move(media)) {
+    set_uuid(uuid);
+  }
 
   Task<> serve(bdev::IoRequest& io) override {
     const std::uint64_t offset = io.range().first.value * media_->block_size;

@@ -4,6 +4,7 @@
 
 #include "app/app_runtime.hpp"
 #include "bdev_modules/modules.hpp"
+#include "lvol/lvol_stores.hpp"
 
 namespace spdkio::app {
 
@@ -16,6 +17,7 @@ void register_methods(rpc::MethodTable& table, detail::AppRuntime& app) {
   register_bdev_methods(table);
 
   bdev::register_module_methods(table);
+  lvol::register_methods(table, app.lvols());
   nvmf::register_methods(table);
 }
 

@@ -1,0 +1,89 @@
+#include "lvol/lvol_device.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include <utility>
+
+#include "lvol/lvol_store.hpp"
+
+namespace spdkio::lvol {
+namespace {
+
+struct ThreadState final : bdev::DeviceThreadState {
+  explicit ThreadState(blob::BlobChannel made) : channel(std::move(made)) {}
+  blob::BlobChannel channel;
+};
+
+bdev::Geometry geometry_of(const LvolStore& store, const blob::Blob& blob) {
+  const std::uint32_t block = store.blobs().block_size();
+  return {.block_size = block,
+          .num_blocks = blob.size().value / block,
+          .optimal_io_boundary = store.blobs().cluster_size() / block,
+          .volatile_write_cache = true,
+          .read_only = blob.read_only()};
+}
+
+}  // namespace
+
+LvolDevice::LvolDevice(std::shared_ptr<LvolStore> store, blob::Blob blob, const std::string& name, const Uuid& uuid)
+    : CoroutineDevice(uuid.to_string(), "Logical Volume", geometry_of(*store, blob),
+                      {bdev::IoType::read, bdev::IoType::write, bdev::IoType::write_zeroes, bdev::IoType::unmap,
+                       bdev::IoType::flush}),
+      store_(std::move(store)),
+      blob_(std::move(blob)) {
+  set_uuid(uuid);
+  add_alias(store_->name() + "/" + name);
+}
+
+Task<> LvolDevice::serve(bdev::IoRequest& io) {
+  const blob::BlobChannel& channel = io.thread_state<ThreadState>().channel;
+  const std::uint64_t block = geometry().block_size;
+  const ByteOffset at{io.range().first.value * block};
+  const ByteRange range{at, ByteCount{io.range().count.value * block}};
+  switch (io.type()) {
+    case bdev::IoType::read: return blob_.read(channel, io.buffers(), at);
+    case bdev::IoType::write: return io.fua() ? write_through(io, at) : blob_.write(channel, io.buffers(), at);
+    case bdev::IoType::write_zeroes: return blob_.write_zeroes(channel, range);
+    case bdev::IoType::unmap: return blob_.unmap(channel, range);
+    default: return blob_.flush(channel);
+  }
+}
+
+Task<> LvolDevice::write_through(bdev::IoRequest& io, ByteOffset at) {
+  const blob::BlobChannel& channel = io.thread_state<ThreadState>().channel;
+  co_await blob_.write(channel, io.buffers(), at);
+  co_await blob_.flush(channel);
+}
+
+std::unique_ptr<bdev::DeviceThreadState> LvolDevice::make_thread_state() {
+  return std::make_unique<ThreadState>(store_->blobs().io_channel());
+}
+
+Task<> LvolDevice::shut_down() {
+  const blob::BlobId id = blob_.id();
+  co_await blob_.close();
+  store_->device_is_gone(id);
+}
+
+nlohmann::ordered_json LvolDevice::driver_specific() const {
+  nlohmann::ordered_json lvol;
+  const blob::BlobInfo info = store_->blobs().info(blob_.id());
+  lvol["lvol_store_uuid"] = store_->uuid().to_string();
+  lvol["base_bdev"] = store_->blobs().bdev_name();
+  lvol["thin_provision"] = blob_.thin();
+  lvol["num_allocated_clusters"] = info.allocated_clusters;
+  lvol["snapshot"] = blob_.is_snapshot();
+  lvol["clone"] = blob_.is_clone();
+  if (blob_.is_clone()) lvol["base_snapshot"] = store_->name_of(info.parent);
+  if (blob_.is_snapshot()) {
+    lvol["clones"] = nlohmann::ordered_json::array();
+    for (const blob::BlobId clone : info.clones) lvol["clones"].push_back(store_->name_of(clone));
+  }
+  lvol["esnap_clone"] = !info.external_snapshot.empty();
+  if (!info.external_snapshot.empty()) lvol["external_snapshot_name"] = info.external_snapshot;
+  nlohmann::ordered_json out;
+  out["lvol"] = std::move(lvol);
+  return out;
+}
+
+}  // namespace spdkio::lvol
