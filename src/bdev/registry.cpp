@@ -142,4 +142,9 @@ void Registry::add_examiner(std::shared_ptr<Examiner> examiner) {
   examiners_.push_back(std::move(examiner));
 }
 
+void Registry::remove_examiner(const Examiner& examiner) noexcept {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(examiners_, [&](const auto& one) { return one.get() == &examiner; });
+}
+
 }  // namespace spdkio::bdev

@@ -27,6 +27,7 @@ class Registry final : public Service {
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
   void add_examiner(std::shared_ptr<Examiner> examiner) override;
+  void remove_examiner(const Examiner& examiner) noexcept override;
 
   /// Removes every device, the newest first, so that those built on others go before their bases.
   Task<> unregister_all();

@@ -43,7 +43,8 @@ Task<bool> has_store(std::string name) {
 
 void LvolStores::start() {
   home_ = CurrentThread::handle();
-  bdev::Service::current().add_examiner(*this);
+  // Not owned: `stop` takes it back.
+  bdev::Service::current().add_examiner(std::shared_ptr<bdev::Examiner>(std::shared_ptr<void>(), this));
 }
 
 Task<> LvolStores::stop() {

@@ -44,8 +44,9 @@ class Service {
   /// The device has another size now. Throws EBUSY when it would shrink while it is open.
   virtual void notify_resize(const std::string& name, BlockCount num_blocks) = 0;
 
-  /// From now on every new device is shown to `examiner`, which is kept until the engine stops.
+  /// From now on every new device is shown to `examiner`, which is kept until it is removed or the engine stops.
   virtual void add_examiner(std::shared_ptr<Examiner> examiner) = 0;
+  virtual void remove_examiner(const Examiner& examiner) noexcept = 0;
 
  protected:
   ~Service() = default;
