@@ -35,7 +35,7 @@ class StopRequest::Awaiter final : detail::Message, detail::ReadyNode, detail::S
 
  private:
   bool suspend(std::coroutine_handle<> waiting, detail::PromiseBase* promise) {
-    handle = waiting;
+    set_waiting(waiting, promise);
     thread_ = detail::ThreadCore::require_current("App::stop_requested").mailbox();
     detail::StopState* stop = promise != nullptr ? promise->stop_state() : nullptr;
     if (stop != nullptr && stop->stop_requested()) {

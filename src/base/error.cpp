@@ -1,8 +1,14 @@
 #include <spdkio/base/error.hpp>
 
+#include <spdkio/base/error_context.hpp>
+
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <cerrno>
+#include <iterator>
+#include <string_view>
 #include <utility>
 
 namespace spdkio {
@@ -93,9 +99,87 @@ struct Error::Details {
   std::string hint;
   Outcome outcome = Outcome::failed;
   std::vector<std::string> context;
+  std::vector<ErrorFrame> tasks;
   std::string what;
 
+  /// What the program is doing here and now.
+  void add_current_context() {
+    for (const detail::ErrorScope* scope = &detail::ErrorScope::here(); scope != nullptr;
+         scope = scope->outer_scope()) {
+      for (const detail::ErrorSpan* span = scope->innermost(); span != nullptr; span = span->outer()) {
+        context.push_back(span_text(*span));
+      }
+      if (scope->where().line() == 0 && scope->task_name() == nullptr) continue;
+      ErrorFrame& frame = tasks.emplace_back(ErrorFrame{.where = scope->where(), .task = {}});
+      if (scope->task_name() != nullptr) {
+        const std::source_location& spawned = scope->task_spawned_at();
+        frame.task = fmt::format("{} ({}:{})", scope->task_name()->empty() ? "task" : *scope->task_name(),
+                                 file_of(spawned), spawned.line());
+      }
+    }
+  }
+
+  static std::string span_text(const detail::ErrorSpan& span) {
+    try {
+      return span.text();
+    } catch (const std::exception& failure) {
+      return fmt::format("(a context that can't be told: {})", failure.what());
+    }
+  }
+
+  /// Without the folders.
+  static std::string_view file_of(const std::source_location& where) {
+    const std::string_view file = where.file_name();
+    return file.substr(file.find_last_of('/') + 1);
+  }
+
+  /// The name in the compiler's text of a function, without its type and parameters.
+  static std::string_view function_of(const std::source_location& where) {
+    const std::string_view text = where.function_name();
+    std::size_t start = 0;
+    std::size_t end = 0;
+    int depth = 0;
+    for (; end < text.size(); ++end) {
+      const char c = text[end];
+      if (c == '<' || c == '{') ++depth;
+      if (c == '>' || c == '}' || (c == ')' && depth > 0)) --depth;
+      if (c == '(') {
+        if (depth == 0 && !text.substr(end).starts_with("(anonymous")) break;
+        ++depth;
+      }
+      if (c == ' ' && depth == 0) start = end + 1;
+    }
+    return text.substr(start, end - start);
+  }
+
   std::string compose(const std::error_code& code) const {
+    std::string text = brief(code);
+    for (const auto& step : context) fmt::format_to(std::back_inserter(text), "; {}", step);
+    if (!hint.empty()) fmt::format_to(std::back_inserter(text), ". Hint: {}", hint);
+    return text;
+  }
+
+  std::string report(const std::error_code& code) const {
+    std::string text = brief(code);
+    auto out = std::back_inserter(text);
+    for (const auto& step : context) fmt::format_to(out, "\n  while: {}", step);
+    if (!hint.empty()) fmt::format_to(out, "\n  hint: {}", hint);
+    if (nvme_status) {
+      fmt::format_to(out, "\n  status: {}{}", nvme_status->describe(), nvme_status->dnr ? ", do not retry" : "");
+    } else if (code.category() != misuse_category()) {
+      fmt::format_to(out, "\n  status: {} ({} {})", code.message(), code.category().name(), code.value());
+    }
+    if (outcome != Outcome::failed) fmt::format_to(out, "\n  outcome: {}", to_string(outcome));
+    for (const ErrorFrame& frame : tasks) {
+      if (frame.where.line() != 0) {
+        fmt::format_to(out, "\n  in: {} ({}:{})", function_of(frame.where), file_of(frame.where), frame.where.line());
+      }
+      if (!frame.task.empty()) fmt::format_to(out, "\n  task: {}", frame.task);
+    }
+    return text;
+  }
+
+  std::string brief(const std::error_code& code) const {
     std::string text;
     auto out = std::back_inserter(text);
     if (!operation.empty()) fmt::format_to(out, "{}", operation);
@@ -113,8 +197,6 @@ struct Error::Details {
     if (outcome != Outcome::failed && code.category() != misuse_category()) {
       fmt::format_to(out, " [{}]", to_string(outcome));
     }
-    for (const auto& step : context) fmt::format_to(out, "; {}", step);
-    if (!hint.empty()) fmt::format_to(out, ". Hint: {}", hint);
     return text;
   }
 };
@@ -122,6 +204,7 @@ struct Error::Details {
 Error::Error(std::error_code code, std::string message) : std::system_error(code) {
   auto details = std::make_shared<Details>();
   details->message = std::move(message);
+  details->add_current_context();
   details->what = details->compose(code);
   details_ = std::move(details);
 }
@@ -130,6 +213,7 @@ Error::Error(const NvmeStatus& status, std::string message) : std::system_error(
   auto details = std::make_shared<Details>();
   details->message = std::move(message);
   details->nvme_status = status;
+  details->add_current_context();
   details->what = details->compose(code());
   details_ = std::move(details);
 }
@@ -181,10 +265,33 @@ Error Error::with_outcome(Outcome outcome) const {
   return edited([&](Details& d) { d.outcome = outcome; });
 }
 Error Error::with_context(std::string_view context) const {
-  return edited([&](Details& d) { d.context.emplace_back(context); });
+  // What still goes on here was there when it was made, and is further out.
+  return edited([&](Details& d) {
+    const std::size_t still_open = std::min(detail::ErrorScope::depth(), d.context.size());
+    d.context.emplace(d.context.end() - static_cast<std::ptrdiff_t>(still_open), context);
+  });
+}
+Error Error::with_current_context() const {
+  return edited([](Details& d) {
+    Details here;
+    here.add_current_context();
+    const auto same_frame = [](const ErrorFrame& a, const ErrorFrame& b) {
+      return a.where.function_name() == b.where.function_name() && a.where.line() == b.where.line() && a.task == b.task;
+    };
+    // An Error that was made inside of what the caller does has it already.
+    if (here.context.size() <= d.context.size() && here.tasks.size() <= d.tasks.size() &&
+        std::equal(here.context.rbegin(), here.context.rend(), d.context.rbegin()) &&
+        std::equal(here.tasks.rbegin(), here.tasks.rend(), d.tasks.rbegin(), same_frame)) {
+      return;
+    }
+    d.context.insert(d.context.end(), here.context.begin(), here.context.end());
+    d.tasks.insert(d.tasks.end(), here.tasks.begin(), here.tasks.end());
+  });
 }
 
 const char* Error::what() const noexcept { return details_->what.c_str(); }
+std::string Error::brief() const { return details_->brief(code()); }
+std::string Error::report() const { return details_->report(code()); }
 const std::string& Error::message() const noexcept { return details_->message; }
 const std::string& Error::operation() const noexcept { return details_->operation; }
 const std::string& Error::device() const noexcept { return details_->device; }
@@ -193,6 +300,7 @@ const std::optional<NvmeStatus>& Error::nvme_status() const noexcept { return de
 const std::string& Error::hint() const noexcept { return details_->hint; }
 Outcome Error::outcome() const noexcept { return details_->outcome; }
 const std::vector<std::string>& Error::context() const noexcept { return details_->context; }
+const std::vector<ErrorFrame>& Error::tasks() const noexcept { return details_->tasks; }
 
 int Error::to_errno() const noexcept {
   const auto condition = code().default_error_condition();

@@ -75,6 +75,11 @@ void ChannelSlot::abort(Io& io) noexcept {
   channel_->abort(io);
 }
 
+void ChannelSlot::reset_stats() noexcept {
+  stats_ = {};
+  latencies_.reset();
+}
+
 void ChannelSlot::enable_histogram(bool enable, std::uint32_t bucket_shift) {
   if (enable) {
     histogram_ = std::make_unique<LatencyHistogram>(bucket_shift);
@@ -85,7 +90,13 @@ void ChannelSlot::enable_histogram(bool enable, std::uint32_t bucket_shift) {
   until_timed_ = timing_period_;
 }
 
+bool ChannelSlot::traced() const noexcept {
+  const detail::TraceRing* const ring = core_->trace();
+  return detail::observable && ring != nullptr && ring->wants(detail::TraceGroup::bdev);
+}
+
 void ChannelSlot::start_timing(Io& io) noexcept {
+  timing_period_ = histogram_ != nullptr || traced() ? 1 : timed_every;
   until_timed_ = timing_period_;
   io.start_ticks_ = core_->read_clock();
 }
@@ -97,7 +108,19 @@ void ChannelSlot::record_latency(Io& io) noexcept {
   stats.latency_ticks += latency;
   stats.min_latency_ticks = std::min(stats.min_latency_ticks, latency);
   stats.max_latency_ticks = std::max(stats.max_latency_ticks, latency);
+  if constexpr (detail::observable) latencies_[io.type].record(latency);
   if (histogram_ != nullptr) histogram_->record(latency);
+  if (traced()) [[unlikely]] {
+    detail::TraceRing& ring = *core_->trace();
+    ring.record({.begin_ticks = io.start_ticks_,
+                 .duration_ticks = latency,
+                 .name = to_string(io.type).data(),
+                 .object = ring.keep(device_->name()),
+                 .first = io.lba,
+                 .second = io.blocks,
+                 .group = detail::TraceGroup::bdev,
+                 .overlaps = true});
+  }
 }
 
 void ChannelSlot::park(Io& io) noexcept {

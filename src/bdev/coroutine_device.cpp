@@ -36,6 +36,7 @@ class Serving {
         void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           Io& io = handle.promise().io_;
           const IoStatus status = handle.promise().status_;
+          detail::ErrorScope::set_current(nullptr);
           handle.destroy();
           io.complete(status);
         }
@@ -63,7 +64,7 @@ class Serving {
   };
 
   explicit Serving(std::coroutine_handle<promise_type> handle) noexcept : handle_(handle) {}
-  void start() const { handle_.resume(); }
+  void start() const { detail::resume_inside(handle_, &handle_.promise()); }
 
  private:
   std::coroutine_handle<promise_type> handle_;

@@ -88,6 +88,8 @@ void DeviceState::forget(ChannelSlot& slot) noexcept {
   const std::lock_guard lock(mutex_);
   std::erase_if(slots_, [&](const Holder& holder) { return holder.slot == &slot; });
   closed_stats_.add(slot.stats());
+  closed_latencies_.add(slot.latencies());
+  ++closed_channels_;
 }
 
 bool DeviceState::has_slot(const ChannelSlot& slot) const {
@@ -122,17 +124,44 @@ Task<Stats> DeviceState::stats() {
 Task<std::vector<ChannelStats>> DeviceState::stats_per_channel() {
   std::vector<ChannelStats> all;
   auto collect = [&all](ChannelSlot& slot) -> Task<> {
-    all.push_back({ThreadHandle{slot.core().mailbox()}, slot.stats()});
+    all.push_back({ThreadHandle{slot.core().mailbox()}, slot.stats(), slot.in_flight()});
     co_return;
   };
   co_await for_each_slot(collect);
   co_return all;
 }
 
+Task<DeviceTotals> DeviceState::totals() {
+  DeviceTotals total;
+  auto add = [&total](ChannelSlot& slot) -> Task<> {
+    total.stats.add(slot.stats());
+    total.latencies.add(slot.latencies());
+    total.in_flight += slot.in_flight();
+    ++total.channels;
+    co_return;
+  };
+  // A channel that closes meanwhile would be missed or counted twice.
+  for (int tries = 0; tries < 4; ++tries) {
+    total = {};
+    std::uint64_t closed = 0;
+    {
+      const std::lock_guard lock(mutex_);
+      total.stats = closed_stats_;
+      total.latencies = closed_latencies_;
+      closed = closed_channels_;
+    }
+    co_await for_each_slot(add);
+    const std::lock_guard lock(mutex_);
+    if (closed == closed_channels_) break;
+  }
+  co_return total;
+}
+
 Task<> DeviceState::reset_stats() {
   {
     const std::lock_guard lock(mutex_);
     closed_stats_ = {};
+    closed_latencies_.reset();
   }
   auto reset = [](ChannelSlot& slot) -> Task<> {
     slot.reset_stats();

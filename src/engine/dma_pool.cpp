@@ -20,7 +20,7 @@ bool PoolTake::await_ready() noexcept {
 
 bool PoolTake::suspend(std::coroutine_handle<> waiting, PromiseBase* promise) {
   core_ = &ThreadCore::require_current("DmaPool::take");
-  handle = waiting;
+  set_waiting(waiting, promise);
   if (data_ != nullptr) {  // it has one, but others should have a turn
     core_->make_ready(*this);
     return true;

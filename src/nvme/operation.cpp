@@ -76,7 +76,7 @@ bool OperationBase::start(std::coroutine_handle<> waiting, spdkio::detail::Promi
     errno_value = ENOMEM;
     return false;
   }
-  handle = waiting;
+  set_waiting(waiting, promise);
   state_ = State::submitting;
   set_on_end(on_end);
   target_->submit(*this);

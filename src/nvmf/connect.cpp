@@ -1,5 +1,6 @@
 // The Connect command.
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/probe.hpp>
 #include <spdkio/spec/fabrics.hpp>
 
 #include <bit>
@@ -63,6 +64,7 @@ Task<> AdminCommands::connect(Queue& queue, Request& request) {
   PollGroup& group = queue.group();
   const std::uint16_t qid = command.qid;
   const std::uint16_t cntlid = data.cntlid;
+  SPDKIO_PROBE(nvmf_connect, &queue, static_cast<int>(qid), static_cast<int>(cntlid));
   HostConnect host;
   host.hostnqn = spec::fabrics::field_text(data.hostnqn);
   std::memcpy(host.hostid.bytes.data(), data.hostid.data(), data.hostid.size());

@@ -17,7 +17,7 @@ bool CompletionBase::wait(std::coroutine_handle<> waiting, PromiseBase* promise)
   if (waiter_mailbox_ != nullptr) {
     throw Error(Misuse::already_closed, "this completion is awaited already").with_operation("completion");
   }
-  handle = waiting;
+  set_waiting(waiting, promise);
   waiter_mailbox_ = core.mailbox();
   return true;
 }
@@ -29,7 +29,7 @@ void CompletionBase::wake(const std::shared_ptr<Mailbox>& mailbox) {
 
 void CompletionBase::run() noexcept {
   const auto keep = std::exchange(keep_alive_, nullptr);
-  handle.resume();
+  resume_inside(handle, scope);
 }
 
 void CompletionBase::abandon() noexcept { const auto keep = std::exchange(keep_alive_, nullptr); }

@@ -105,7 +105,13 @@ void Spawned::promise_type::run() noexcept {
   set_stop_state(&stop_);
   set_waiting_on("ready");
   state->running_stop = &stop_;
-  std::coroutine_handle<promise_type>::from_promise(*this).resume();
+  set_task(name, spawned_at);
+  // The first turn of the task is part of a message; it may end the task, and with it this.
+  ThreadCore& core = *core_;
+  const std::source_location where = spawned_at;
+  core.begin_task(where);
+  resume_inside(std::coroutine_handle<promise_type>::from_promise(*this), this);
+  core.end_task(where);
 }
 
 void Spawned::promise_type::abandon() noexcept {

@@ -14,8 +14,12 @@ namespace detail {
 bool PollerNode::call() noexcept {
   if (paused_ || core_ == nullptr) return false;
   ++calls_;
+  ThreadCore& core = *core_;  // the function may unregister this
+  core.begin_activity("poller");
   try {
-    if (fn_() == PollResult::idle) return false;
+    const PollResult result = fn_();
+    core.end_activity("poller", options_.name);
+    if (result == PollResult::idle) return false;
     ++busy_calls_;
     return true;
   } catch (...) {

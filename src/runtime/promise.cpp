@@ -39,6 +39,7 @@ void PromiseBase::end_visit() noexcept {
 
 std::coroutine_handle<> PromiseBase::go_home() noexcept {
   if (visit_ != nullptr) visit_->leave();
+  ErrorScope::set_current(nullptr);
   if (home_ == nullptr) {  // awaited by a coroutine that runs on no Thread: it goes on wherever we are
     came_home();
     return continuation_;
@@ -50,7 +51,7 @@ std::coroutine_handle<> PromiseBase::go_home() noexcept {
 
 void PromiseBase::run() noexcept {
   came_home();
-  continuation_.resume();
+  resume_inside(continuation_, parent_);  // which may be the end of this
 }
 
 void PromiseBase::abandon() noexcept {

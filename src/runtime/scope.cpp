@@ -19,6 +19,7 @@ std::coroutine_handle<> ScopeState::task_ended(TaskNode& node, std::exception_pt
     stop.request_stop();
   }
   if (!tasks.empty() || !joiner) return std::noop_coroutine();
+  ErrorScope::set_current(joiner_scope);
   return std::exchange(joiner, nullptr);
 }
 
@@ -61,7 +62,8 @@ void Scope::start(std::coroutine_handle<detail::ScopeTask::promise_type> task, s
   promise.set_stop_state(&state_->stop);
   promise.set_waiting_on("ready");
   state_->task_started(promise);
-  task.resume();
+  promise.set_task(promise.name, promise.spawned_at);
+  detail::resume_inside(task, &promise);
 }
 
 void Scope::require_home(const char* operation) const {
@@ -82,12 +84,13 @@ bool Scope::suspend_joiner(std::coroutine_handle<> handle, detail::PromiseBase* 
     if (state_->tasks.empty()) return false;  // an inherited stop ended them all
   }
   state_->joiner = handle;
+  state_->joiner_scope = promise;
   return true;
 }
 
 void Scope::finish_join() {
   state_->stop.unlink_from_parent();
-  if (state_->first_failure) std::rethrow_exception(std::exchange(state_->first_failure, nullptr));
+  if (state_->first_failure) detail::rethrow_joined(std::exchange(state_->first_failure, nullptr));
 }
 
 }  // namespace spdkio

@@ -9,7 +9,7 @@ bool SleepAwaiter::suspend(std::coroutine_handle<> waiting, PromiseBase* promise
     stopped_ = true;
     return false;
   }
-  handle = waiting;
+  set_waiting(waiting, promise);
   if (promise != nullptr) promise->set_waiting_on("sleep_for");
   if (duration_ <= duration_.zero()) {
     core_->make_ready_next_round(*this);

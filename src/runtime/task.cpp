@@ -4,6 +4,15 @@
 
 namespace spdkio::detail {
 
+void rethrow_joined(const std::exception_ptr& exception) {
+  try {
+    std::rethrow_exception(exception);
+  } catch (Error& error) {
+    error = error.with_current_context();
+    throw;
+  }
+}
+
 void throw_nothing_to_await() {
   throw Error(Misuse::already_closed, "this Task was moved from, or awaited before").with_operation("Task");
 }

@@ -89,7 +89,7 @@ bool ResumeOnAwaiter::suspend(std::coroutine_handle<> waiting, PromiseBase* prom
 
 void ResumeOnAwaiter::run() noexcept {
   if (promise_ != nullptr) promise_->arrive();
-  handle_.resume();
+  resume_inside(handle_, promise_);
 }
 
 // On the OS thread of the target that ended: the coroutine goes back to where it came from.
@@ -276,8 +276,9 @@ class ExitAwaiter final : Message, ReadyNode {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    handle = waiting;
-    if (auto* promise = promise_of(waiting)) promise->set_waiting_on("Thread::exit");
+    auto* const promise = promise_of(waiting);
+    set_waiting(waiting, promise);
+    if (promise != nullptr) promise->set_waiting_on("Thread::exit");
     return ending_.notify_exit(*this, ThreadCore::require_current("Thread::exit").mailbox());
   }
   void await_resume() const noexcept {}

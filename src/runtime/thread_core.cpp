@@ -2,11 +2,14 @@
 
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/base/probe.hpp>
 #include <spdkio/runtime/lcore.hpp>
 
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
@@ -23,6 +26,17 @@ using std::chrono::nanoseconds;
 
 /// How often pollers are called that nothing wakes, while their Thread otherwise sleeps.
 constexpr nanoseconds sleepless_poll_period = std::chrono::milliseconds{1};
+
+/// A Thread that is held again and again says so once in this time.
+constexpr std::chrono::seconds stall_log_period{10};
+
+/// Under more names than these, stalls are counted together.
+constexpr std::size_t max_stall_names = 32;
+
+std::string describe_function(const std::source_location& where) {
+  return where.line() == 0 ? std::string()
+                           : fmt::format("{} ({}:{})", where.function_name(), where.file_name(), where.line());
+}
 
 ThreadId next_thread_id() {
   static std::atomic<std::uint64_t> next{1};
@@ -53,6 +67,7 @@ void refuse_to_block(const char* operation, const char* hint) {
 
 ThreadCore::ThreadCore(std::string name, CpuSet cpumask, ClockSource* clock)
     : mailbox_(std::make_shared<Mailbox>(next_thread_id(), std::move(name))),
+      pulse_(mailbox_->pulse()),
       cpumask_(std::move(cpumask)),
       clock_(clock),
       epoll_fd_(::epoll_create1(EPOLL_CLOEXEC)) {
@@ -98,17 +113,88 @@ void ThreadCore::watch(int fd) {
 
 void ThreadCore::unwatch(int fd) noexcept { ::epoll_ctl(epoll_fd_.get(), EPOLL_CTL_DEL, fd, nullptr); }
 
+// `node` and the coroutine's frame may be gone afterwards.
+inline void ThreadCore::run_task(const ReadyNode& node) noexcept {
+  std::source_location where{};
+  if (observable && node.scope != nullptr) where = node.scope->where();
+  begin_task(where);
+  inline_turns_ = inline_turns_per_resume;
+  ErrorScope::set_current(node.scope);
+  node.handle.resume();
+  end_task(where);
+}
+
 std::size_t ThreadCore::run_ready() noexcept {
+  if (ready_head_ == nullptr) return 0;
   std::size_t count = 0;
   while (ready_head_ != nullptr && count < ready_per_poll) {
     ReadyNode* node = ready_head_;
     ready_head_ = node->next_ready;
     if (ready_head_ == nullptr) ready_tail_ = &ready_head_;
-    inline_turns_ = inline_turns_per_resume;
-    node->handle.resume();
+    if (observable && trace_ != nullptr && trace_->wants(TraceGroup::task)) [[unlikely]] {
+      run_task_traced(*node);
+    } else {
+      run_task(*node);
+    }
     ++count;
   }
+  ErrorScope::set_current(&scope_);
+  resumes_ += count;
   return count;
+}
+
+void ThreadCore::run_task_traced(const ReadyNode& node) noexcept {
+  const char* const name =
+      node.scope != nullptr && node.scope->where().line() != 0 ? node.scope->where().function_name() : "coroutine";
+  const std::uint64_t begin = read_clock();
+  run_task(node);
+  if (trace_ == nullptr) return;  // the task ended the trace
+  trace_->record({.begin_ticks = begin,
+                  .duration_ticks = read_clock() - begin,
+                  .name = name,
+                  .object = nullptr,
+                  .group = TraceGroup::task});
+}
+
+void ThreadCore::report_slow_task(const std::source_location& where) noexcept {
+  try {
+    report_stall("task", describe_function(where));
+  } catch (const std::bad_alloc&) {
+    report_stall("task", {});
+  }
+}
+
+void ThreadCore::report_stall(const char* activity, std::string_view name) noexcept {
+  const std::uint64_t round = pulse_.slow_round.exchange(0, std::memory_order_relaxed);
+  if (round != pulse_.rounds.load(std::memory_order_relaxed)) return;  // it ended just when it was found
+  const std::uint64_t now = read_clock();
+  const std::uint64_t length = now - batch_ticks_;
+  try {
+    std::string what = name.empty() ? std::string(activity) : fmt::format("{} '{}'", activity, name);
+    auto known = std::ranges::find(stalls_, what, &StallCount::what);
+    if (known == stalls_.end() && stalls_.size() >= max_stall_names) {
+      what = "others";
+      known = std::ranges::find(stalls_, what, &StallCount::what);
+    }
+    if (known == stalls_.end()) known = stalls_.insert(stalls_.end(), StallCount{.what = what});
+    ++known->count;
+    known->longest_ticks = std::max(known->longest_ticks, length);
+    if (last_stall_log_ != 0 && ns_from_ticks(now - last_stall_log_) < stall_log_period) {
+      ++unlogged_stalls_;
+      return;
+    }
+    log::warn("thread '{}' was held for {} ms by {}{}", this->name(),
+              std::chrono::duration_cast<std::chrono::milliseconds>(ns_from_ticks(length)).count(), what,
+              unlogged_stalls_ == 0 ? "" : fmt::format(" ({} more since the last such line)", unlogged_stalls_));
+    last_stall_log_ = now;
+    unlogged_stalls_ = 0;
+  } catch (const std::bad_alloc&) {
+    ++unlogged_stalls_;
+  }
+}
+
+void ThreadCore::start_trace(std::uint32_t groups, std::size_t capacity) {
+  trace_ = groups == 0 ? nullptr : std::make_unique<TraceRing>(groups, capacity);
 }
 
 std::size_t ThreadCore::run_deferred() noexcept {
@@ -158,14 +244,37 @@ std::size_t ThreadCore::run_pollers() noexcept {
 
 std::size_t ThreadCore::poll() noexcept {
   ThreadCore* const outer = current_;
+  ErrorScope* const outer_scope = ErrorScope::current();
   const bool was_polling = polling_;
   current_ = this;
+  ErrorScope::set_current(&scope_);
   polling_ = true;
   if (armed_) disarm();
-  ++polls_;
   batch_ticks_ = read_clock();
   inline_turns_ = inline_turns_per_resume;
+  const std::uint64_t round = pulse_.rounds.load(std::memory_order_relaxed);
+  if (!was_polling) pulse_.rounds.store(round + 1, std::memory_order_relaxed);
 
+  const std::size_t count = run_round();
+
+  if (!was_polling) pulse_.rounds.store(round + 2, std::memory_order_relaxed);
+  SPDKIO_PROBE(poll, this, count);
+  if (observable && trace_ != nullptr && count != 0 && trace_->wants(TraceGroup::thread)) [[unlikely]] {
+    trace_->record({.begin_ticks = batch_ticks_,
+                    .duration_ticks = read_clock() - batch_ticks_,
+                    .name = "round",
+                    .object = nullptr,
+                    .first = count,
+                    .group = TraceGroup::thread});
+  }
+  polling_ = was_polling;
+  current_ = outer;
+  ErrorScope::set_current(outer_scope);
+  if (timer_fd_.get() >= 0) rearm_foreign_wait();
+  return count;
+}
+
+std::size_t ThreadCore::run_round() noexcept {
   std::size_t count = 0;
   if (yielded_head_ != nullptr) {  // their turn comes after the messages of this round
     *ready_tail_ = yielded_head_;
@@ -173,15 +282,25 @@ std::size_t ThreadCore::poll() noexcept {
     yielded_head_ = nullptr;
     yielded_tail_ = &yielded_head_;
   }
-  if (!mailbox_->empty()) count += mailbox_->drain();
-  if (!timers_.empty() && timers_.earliest() <= batch_ticks_) count += timers_.run_due(batch_ticks_);
+  if (!mailbox_->empty()) {
+    begin_activity("message");
+    const std::size_t messages = mailbox_->drain();
+    end_activity("message");
+    messages_ += messages;
+    count += messages;
+  }
+  if (!timers_.empty() && timers_.earliest() <= batch_ticks_) {
+    begin_activity("timer");
+    count += timers_.run_due(batch_ticks_);
+    end_activity("timer");
+  }
   count += run_ready();
-  if (deferred_head_ != nullptr) count += run_deferred();
+  if (deferred_head_ != nullptr) {
+    begin_activity("deferred work");
+    count += run_deferred();
+    end_activity("deferred work");
+  }
   if (!active_pollers_.empty() || pollers_changed_) count += run_pollers();
-
-  polling_ = was_polling;
-  current_ = outer;
-  if (timer_fd_.get() >= 0) rearm_foreign_wait();
   return count;
 }
 
@@ -275,7 +394,16 @@ void ThreadCore::account(std::uint64_t elapsed_ticks, bool busy) noexcept {
 }
 
 ThreadStats ThreadCore::stats() const noexcept {
-  ThreadStats stats{.busy_ticks = busy_ticks_, .idle_ticks = idle_ticks_, .polls = polls_, .tasks = tasks_.size()};
+  ThreadStats stats{.busy_ticks = busy_ticks_,
+                    .idle_ticks = idle_ticks_,
+                    .polls = (pulse_.rounds.load(std::memory_order_relaxed) + 1) / 2,
+                    .tasks = tasks_.size(),
+                    .resumes = resumes_,
+                    .messages = messages_};
+  for (const StallCount& stall : stalls_) {
+    stats.stalls += stall.count;
+    stats.longest_stall_ticks = std::max(stats.longest_stall_ticks, stall.longest_ticks);
+  }
   for (const auto& poller : pollers_) {
     if (poller->removed()) continue;
     (poller->paused() ? stats.paused_pollers : poller->timed() ? stats.timed_pollers : stats.active_pollers) += 1;

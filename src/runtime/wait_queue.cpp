@@ -5,8 +5,8 @@
 
 namespace spdkio::detail {
 
-void Waiter::pass(std::coroutine_handle<> waiting) {
-  handle = waiting;
+void Waiter::pass(std::coroutine_handle<> waiting, PromiseBase* promise) {
+  set_waiting(waiting, promise);
   ThreadCore::require_current(what_).make_ready(*this);
 }
 
@@ -18,7 +18,7 @@ bool Waiter::enqueue(WaitQueue& queue, std::coroutine_handle<> waiting, PromiseB
     stopped_ = true;
     return false;
   }
-  handle = waiting;
+  set_waiting(waiting, promise);
   queue_ = &queue;
   previous_ = queue.tail_;
   next_ = nullptr;

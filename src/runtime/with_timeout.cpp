@@ -17,7 +17,13 @@ void rethrow_as_timeout(const std::exception_ptr& failure, std::chrono::nanoseco
             .with_device(error.device())
             .with_outcome(error.outcome());
     if (error.range()) timed_out = timed_out.with_range(*error.range());
-    for (const auto& step : error.context()) timed_out = timed_out.with_context(step);
+    // What the caller is doing is in both; the rest was further in.
+    auto inner = error.context();
+    for (auto step = timed_out.context().rbegin();
+         step != timed_out.context().rend() && !inner.empty() && inner.back() == *step; ++step) {
+      inner.pop_back();
+    }
+    for (const auto& step : inner) timed_out = timed_out.with_context(step);
     throw timed_out;
   }
 }

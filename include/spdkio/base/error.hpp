@@ -9,6 +9,7 @@
 #include <expected>
 #include <memory>
 #include <optional>
+#include <source_location>
 #include <string>
 #include <string_view>
 #include <system_error>
@@ -47,6 +48,12 @@ enum class Outcome : std::uint8_t {
 };
 std::string_view to_string(Outcome) noexcept;
 
+/// A coroutine that was running, or waited for one, when an Error was made.
+struct ErrorFrame {
+  std::source_location where;  ///< the coroutine's function; line 0: not known
+  std::string task;            ///< `name (file:line)` of the task that was spawned; empty inside it
+};
+
 /// Thrown by awaited operations and given by `as_result`. A `std::system_error` whose code keeps the device's own
 /// answer (errno, NVMe status, or Misuse), with the operation, the device, the range, the chain of what the program
 /// was doing, and a hint where one is known. Copying never throws; copies share their details. Any thread may read it.
@@ -67,11 +74,19 @@ class Error : public std::system_error {
   Error with_range(LbaRange range) const;
   Error with_hint(std::string_view hint) const;
   Error with_outcome(Outcome outcome) const;
-  /// Adds an outer step to the chain: `while copying disk0 to disk1`.
+  /// Adds an outer step to the chain: `while copying disk0 to disk1`. See ErrorContext for the usual way.
   Error with_context(std::string_view context) const;
+  /// Adds what the caller is doing, its contexts and tasks: for an Error that was made elsewhere and is handed on here.
+  /// The runtime does so where a spawned task is joined.
+  Error with_current_context() const;
 
   /// The whole story in one sentence, with the hint.
   const char* what() const noexcept override;
+  /// `what()` without the contexts and the hint.
+  std::string brief() const;
+  /// All that is known, in lines without a newline at the end: `brief()`, then a line for each context, for the status
+  /// as the device gave it, for the hint, and for each task.
+  std::string report() const;
   const std::string& message() const noexcept;    ///< as given to the constructor
   const std::string& operation() const noexcept;  ///< "read", "bdev_malloc_create"; empty if unknown
   const std::string& device() const noexcept;     ///< name of the bdev, controller or file; empty if unknown
@@ -79,8 +94,10 @@ class Error : public std::system_error {
   const std::optional<NvmeStatus>& nvme_status() const noexcept;
   const std::string& hint() const noexcept;
   Outcome outcome() const noexcept;
-  /// What the program was doing, innermost first.
+  /// What the program was doing, innermost first: the texts of every ErrorContext that was open, and of with_context.
   const std::vector<std::string>& context() const noexcept;
+  /// The coroutines that were waiting for each other when it was made, innermost first.
+  const std::vector<ErrorFrame>& tasks() const noexcept;
 
   /// True for mistakes of the program, false for answers of devices and the system.
   bool is_misuse() const noexcept { return code().category() == misuse_category(); }

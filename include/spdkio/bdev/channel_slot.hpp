@@ -4,6 +4,7 @@
 
 #include <spdkio/base/clock.hpp>
 #include <spdkio/base/latency_histogram.hpp>
+#include <spdkio/base/probe.hpp>
 #include <spdkio/bdev/channel.hpp>
 #include <spdkio/bdev/device.hpp>
 #include <spdkio/bdev/stats.hpp>
@@ -11,6 +12,7 @@
 #include <spdkio/runtime/task.hpp>
 #include <spdkio/runtime/thread_core.hpp>
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -30,6 +32,7 @@ class ChannelSlot {
     io.slot_ = this;
     io.status_ = IoStatus{};
     ++in_flight_;
+    SPDKIO_PROBE(bdev_submit, this, &io, static_cast<int>(io.type), io.lba, io.blocks);
     io.start_ticks_ = 0;
     if (--until_timed_ == 0) [[unlikely]]
       start_timing(io);
@@ -78,7 +81,9 @@ class ChannelSlot {
 
   // ---- on the slot's Thread
   const Stats& stats() const noexcept { return stats_; }
-  void reset_stats() noexcept { stats_ = {}; }
+  void reset_stats() noexcept;
+  /// Latencies of the requests that were timed, in ticks: a sample, or all while a histogram or a trace is on.
+  const Latencies& latencies() const noexcept { return latencies_; }
   /// Times every request into a histogram, or only a sample again.
   void enable_histogram(bool enable, std::uint32_t bucket_shift);
   const LatencyHistogram* histogram() const noexcept { return histogram_.get(); }
@@ -96,6 +101,7 @@ class ChannelSlot {
     return type == IoType::write_zeroes || type == IoType::unmap || type == IoType::copy;
   }
   void start_timing(Io& io) noexcept;
+  bool traced() const noexcept;
   void record_latency(Io& io) noexcept;
   void park(Io& io) noexcept;
   void submit_parked() noexcept;
@@ -106,6 +112,7 @@ class ChannelSlot {
       park(io);
       return;
     }
+    SPDKIO_PROBE(bdev_complete, this, &io, static_cast<int>(io.type), static_cast<int>(status.ok()));
     OpStats& stats = stats_[io.type];
     ++stats.operations;
     stats.bytes += io.blocks * block_size_;
@@ -161,6 +168,7 @@ class ChannelSlot {
   std::shared_ptr<DeviceState> device_;
   std::unique_ptr<Channel> module_channel_;
   std::unique_ptr<LatencyHistogram> histogram_;
+  Latencies latencies_;
   Event idle_;
   struct RetryTimer : detail::TimerNode {
     ChannelSlot* slot = nullptr;

@@ -50,6 +50,15 @@ struct ClaimInfo {
 struct ChannelStats {
   ThreadHandle thread;
   Stats stats;
+  std::uint64_t in_flight = 0;
+};
+
+/// What a device did since it was registered or its counters were reset, over all Threads.
+struct DeviceTotals {
+  Stats stats;
+  Latencies latencies;
+  std::uint64_t in_flight = 0;
+  std::uint64_t channels = 0;  ///< open now
 };
 
 /// Any OS thread, unless said otherwise.
@@ -80,6 +89,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   /// Sums over all Threads, and what closed channels had done.
   Task<Stats> stats();
   Task<std::vector<ChannelStats>> stats_per_channel();
+  Task<DeviceTotals> totals();
   Task<> reset_stats();
   Task<> enable_histogram(bool enable, std::uint32_t bucket_shift);
   bool histogram_enabled() const noexcept { return histogram_enabled_; }
@@ -136,6 +146,8 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   std::size_t slots_being_made_ = 0;
   std::vector<DescState*> descriptors_;
   Stats closed_stats_;
+  Latencies closed_latencies_;
+  std::uint64_t closed_channels_ = 0;
   ClaimInfo claim_;
   std::uint64_t claim_key_ = 0;
 };

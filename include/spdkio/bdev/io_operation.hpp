@@ -121,7 +121,7 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
       early_ = IoStatus::cancelled(Outcome::never_submitted);
       return false;
     }
-    handle = waiting;
+    set_waiting(waiting, promise);
     state_ = State::submitting;
     set_on_complete(on_complete);
     target_->submit(*this);

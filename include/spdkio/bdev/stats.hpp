@@ -1,6 +1,7 @@
 // What a device did: counters per kind of operation, as `bdev_get_iostat` shows them.
 #pragma once
 
+#include <spdkio/base/latency_histogram.hpp>
 #include <spdkio/bdev/io.hpp>
 
 #include <algorithm>
@@ -44,6 +45,26 @@ struct Stats {
   const OpStats& operator[](IoType type) const noexcept { return ops[static_cast<std::size_t>(type)]; }
   void add(const Stats& other) noexcept {
     for (std::size_t i = 0; i < ops.size(); ++i) ops[i].add(other.ops[i]);
+  }
+};
+
+/// Latencies of timed requests in ticks, coarse enough to be kept by every channel.
+struct Latencies {
+  enum Kind : std::size_t { read, write, other };
+  static constexpr std::size_t kinds = 3;
+  static constexpr unsigned bucket_shift = 2;  ///< a bucket is at most a quarter of its lower bound wide
+  static constexpr Kind kind_of(IoType type) noexcept {
+    return type == IoType::read ? read : type == IoType::write ? write : other;
+  }
+
+  std::array<LatencyHistogram, kinds> histograms{LatencyHistogram{bucket_shift}, LatencyHistogram{bucket_shift},
+                                                 LatencyHistogram{bucket_shift}};
+  LatencyHistogram& operator[](IoType type) noexcept { return histograms[kind_of(type)]; }
+  void add(const Latencies& more) {
+    for (std::size_t i = 0; i < kinds; ++i) histograms[i].merge(more.histograms[i]);
+  }
+  void reset() noexcept {
+    for (LatencyHistogram& histogram : histograms) histogram.reset();
   }
 };
 

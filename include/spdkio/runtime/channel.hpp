@@ -38,7 +38,7 @@ class Channel {
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> handle) {
       if (channel_.closed_ || offer()) {
-        pass(handle);
+        pass(handle, detail::promise_of(handle));
         return true;
       }
       return enqueue(channel_.senders_, handle, detail::promise_of(handle));
@@ -69,7 +69,7 @@ class Channel {
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> handle) {
       if (poll()) {
-        pass(handle);
+        pass(handle, detail::promise_of(handle));
         return true;
       }
       return enqueue(channel_.receivers_, handle, detail::promise_of(handle));

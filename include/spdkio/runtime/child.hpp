@@ -30,6 +30,7 @@ class ChildPromise final : public PromiseBase, public ResultSlot<T> {
     struct Final {
       bool await_ready() const noexcept { return false; }
       std::coroutine_handle<> await_suspend(std::coroutine_handle<ChildPromise> handle) const noexcept {
+        ErrorScope::set_current(handle.promise().outer_scope());  // what may go on now is who waits for the owner
         return handle.promise().owner_->child_done();
       }
       void await_resume() const noexcept {}
@@ -55,11 +56,13 @@ class Child {
     if (handle_) handle_.destroy();
   }
 
-  void start(ChildOwner& owner, StopState* stop) {
+  /// `inside` is the coroutine that waits for the owner, or null.
+  void start(ChildOwner& owner, StopState* stop, ErrorScope* inside = nullptr) {
     handle_.promise().owner_ = &owner;
+    handle_.promise().set_outer_scope(inside);
     handle_.promise().set_stop_state(stop);
     handle_.promise().set_waiting_on("ready");
-    handle_.resume();
+    resume_inside(handle_, &handle_.promise());
   }
   promise_type& promise() const noexcept { return handle_.promise(); }
 

@@ -127,7 +127,7 @@ class CompletionAwaitable {
   }
   T await_resume() {
     auto result = state_->take();
-    if (!result) throw std::move(result.error());
+    if (!result) throw result.error().with_current_context();
     if constexpr (!std::is_void_v<T>) return std::move(*result);
   }
   Result<T> resume_result() { return state_->take(); }

@@ -32,7 +32,7 @@ class Event {
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> handle) {
       if (event_.set_) {
-        waiter_.pass(handle);
+        waiter_.pass(handle, detail::promise_of(handle));
         return true;
       }
       return waiter_.enqueue(event_.queue_, handle, detail::promise_of(handle));

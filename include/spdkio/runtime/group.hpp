@@ -28,6 +28,8 @@ class GroupBase {
  public:
   /// A member ended; `failure` is its exception or null. Says what to resume next.
   virtual std::coroutine_handle<> member_done(Member& member, const std::exception_ptr* failure) noexcept = 0;
+  /// The coroutine that waits for the group; null: one of another library.
+  PromiseBase* awaiting() const noexcept { return promise_; }
 
  protected:
   explicit GroupBase(const char* what) noexcept : what_(what) {}
@@ -99,7 +101,7 @@ class Slot final : public Member, private ChildOwner {
 
   void start(GroupBase& group, StopState& stop) {
     group_ = &group;
-    child.start(*this, &stop);
+    child.start(*this, &stop, group.awaiting());
   }
   NonVoid<T> take() {
     if constexpr (std::is_void_v<T>) {

@@ -68,7 +68,7 @@ class JoinState final : public JoinStateBase {
     }
     finish();
   }
-  T take() { return slot_.take(); }
+  T take() { return slot_.take_joined(); }
 
  private:
   const std::exception_ptr* failure() const noexcept override { return slot_.failed() ? &slot_.exception() : nullptr; }
@@ -89,6 +89,7 @@ class Spawned {
         void await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           handle.promise().ended();
           const auto joined = std::move(handle.promise().state);
+          ErrorScope::set_current(nullptr);
           handle.destroy();
           joined->finish();
         }
@@ -178,8 +179,9 @@ class [[nodiscard]] JoinHandle {
     bool await_ready() const { return state_->done(); }
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> waiting) {
-      handle = waiting;
-      if (auto* promise = detail::promise_of(waiting)) promise->set_waiting_on("join");
+      auto* const promise = detail::promise_of(waiting);
+      set_waiting(waiting, promise);
+      if (promise != nullptr) promise->set_waiting_on("join");
       return state_->set_waiter(*this, detail::ThreadCore::require_current("join").mailbox());
     }
     T await_resume() { return state_->take(); }

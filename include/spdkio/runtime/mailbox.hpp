@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <source_location>
 #include <string>
 #include <utility>
 #include <vector>
@@ -40,6 +41,17 @@ class Message {
  private:
   friend class Mailbox;
   Message* next_ = nullptr;
+};
+
+/// What a Thread is doing just now, for whoever watches it from outside. The owner stores, relaxed; nobody else writes
+/// but `slow_round`.
+struct ThreadPulse {
+  std::atomic<std::uint64_t> rounds{0};      ///< odd inside a poll, even between two
+  std::atomic<const char*> activity{""};     ///< a literal: "task", "poller", ...
+  std::atomic<std::source_location> task{};  ///< of the coroutine, while the activity is a task
+  /// The round that a watcher found to take too long: asks the owner to say, once the piece of work has ended, what it
+  /// was. 0: none.
+  std::atomic<std::uint64_t> slow_round{0};
 };
 
 /// Shared by a Thread and every handle to it, and outlives the Thread: pushing to an ended Thread is an answer, not a
@@ -79,6 +91,8 @@ class Mailbox {
   void wait_exited() const noexcept;
   /// Pushes `message` to `to` when the Thread has ended; false if it has already.
   bool notify_exit(Message& message, std::shared_ptr<Mailbox> to);
+  ThreadPulse& pulse() noexcept { return pulse_; }
+  const ThreadPulse& pulse() const noexcept { return pulse_; }
 
  private:
   static Message* oldest_first(Message* newest) noexcept;
@@ -97,6 +111,8 @@ class Mailbox {
   std::atomic<ThreadState> state_{ThreadState::running};
   std::mutex exit_mutex_;
   std::vector<std::pair<Message*, std::shared_ptr<Mailbox>>> exit_waiters_;
+  // Written by the owner all the time: a cache line of its own.
+  alignas(64) ThreadPulse pulse_;
 };
 
 }  // namespace detail

@@ -22,7 +22,7 @@ struct StartFrame {
 };
 
 /// Base of all promises. All fields belong to the Thread that the coroutine runs on.
-class PromiseBase : protected Message {
+class PromiseBase : public ErrorScope, protected Message {
  public:
   static void* operator new(std::size_t bytes) { return allocate_frame(bytes); }
   static void operator delete(void* frame, std::size_t bytes) noexcept { free_frame(frame, bytes); }
@@ -46,19 +46,20 @@ class PromiseBase : protected Message {
     continuation_ = continuation;
     ThreadCore* const core = ThreadCore::current();
     home_ = core;
+    set_outer_scope(parent);
     if (parent != nullptr) {
       if (stop_ == nullptr) stop_ = parent->stop_;
       parent->child_ = this;
     }
     if (core != nullptr && !core->enter_nested()) [[unlikely]] {
       waiting_on_ = "ready";
-      turn_.handle = self;
+      turn_.set_waiting(self, this);
       core->make_ready(turn_);
       return true;
     }
     StartFrame frame;
     start_frame_ = &frame;
-    self.resume();
+    resume_inside(self, this);
     if (core != nullptr) core->leave_nested();
     if (frame.done) {
       if (parent != nullptr) parent->child_ = nullptr;
@@ -78,9 +79,10 @@ class PromiseBase : protected Message {
     if (home_ != core) [[unlikely]]
       return go_home();
     came_home();
+    ErrorScope::set_current(parent_);
     // Without optimisation a transfer to the awaiter is a nested call: bounded, as a start is.
     if (core != nullptr && !core->take_inline_turn()) [[unlikely]] {
-      turn_.handle = continuation_;
+      turn_.set_waiting(continuation_, parent_);
       core->make_ready(turn_);
       return std::noop_coroutine();
     }
@@ -95,7 +97,10 @@ class PromiseBase : protected Message {
 
  protected:
   PromiseBase() = default;
-  ~PromiseBase() = default;
+  ~PromiseBase() {
+    if (has_spans()) [[unlikely]]
+      release_spans();
+  }
   void run() noexcept override;
   void abandon() noexcept override;
 

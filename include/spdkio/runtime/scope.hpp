@@ -32,6 +32,7 @@ class ScopeState : public std::enable_shared_from_this<ScopeState> {
   TaskList tasks;
   std::exception_ptr first_failure;
   std::coroutine_handle<> joiner;
+  ErrorScope* joiner_scope = nullptr;
 };
 
 /// The coroutine around a task of a Scope; owns itself until it ends.
@@ -49,6 +50,7 @@ class ScopeTask {
         std::coroutine_handle<> await_suspend(std::coroutine_handle<promise_type> handle) const noexcept {
           auto& promise = handle.promise();
           const auto scope = std::move(promise.state);
+          ErrorScope::set_current(nullptr);
           const auto next = scope->task_ended(promise, std::move(promise.failure));
           handle.destroy();
           return next;

@@ -53,7 +53,7 @@ class Semaphore {
     template <class Promise>
     bool await_suspend(std::coroutine_handle<Promise> handle) {
       if (semaphore_.take(units_)) {
-        pass(handle);
+        pass(handle, detail::promise_of(handle));
         return true;
       }
       return enqueue(semaphore_.queue_, handle, detail::promise_of(handle));

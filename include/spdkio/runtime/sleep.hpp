@@ -42,8 +42,9 @@ class YieldAwaiter : private ReadyNode {
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) {
-    handle = waiting;
-    if (auto* promise = promise_of(waiting)) promise->set_waiting_on("yield");
+    auto* const promise = promise_of(waiting);
+    set_waiting(waiting, promise);
+    if (promise != nullptr) promise->set_waiting_on("yield");
     ThreadCore::require_current("yield").make_ready_next_round(*this);
     return true;
   }

@@ -7,6 +7,7 @@
 #include <coroutine>
 #include <exception>
 #include <optional>
+#include <source_location>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -27,6 +28,10 @@ inline Error error_from(const std::exception_ptr& exception) {
   }
 }
 
+/// Rethrows what a task failed with that its caller did not wait for from the start: an Error is told what the caller
+/// is doing.
+[[noreturn]] void rethrow_joined(const std::exception_ptr& exception);
+
 /// Where a coroutine leaves its value or its exception.
 template <class T>
 class ResultSlot {
@@ -41,6 +46,10 @@ class ResultSlot {
   const std::exception_ptr& exception() const noexcept { return std::get<2>(value_); }
   T take() {
     if (failed()) std::rethrow_exception(exception());
+    return std::move(std::get<1>(value_));
+  }
+  T take_joined() {
+    if (failed()) rethrow_joined(exception());
     return std::move(std::get<1>(value_));
   }
 
@@ -59,6 +68,10 @@ class ResultSlot<T&> {
     if (failed()) std::rethrow_exception(exception_);
     return *value_;
   }
+  T& take_joined() {
+    if (failed()) rethrow_joined(exception_);
+    return *value_;
+  }
 
  private:
   T* value_ = nullptr;
@@ -74,6 +87,9 @@ class ResultSlot<void> {
   const std::exception_ptr& exception() const noexcept { return exception_; }
   void take() {
     if (failed()) std::rethrow_exception(exception_);
+  }
+  void take_joined() {
+    if (failed()) rethrow_joined(exception_);
   }
 
  private:
@@ -98,7 +114,7 @@ class TaskPromise final : public PromiseBase, public ResultSlot<T> {
  public:
   /// May be handed to another Thread: its end is reported where it was awaited.
   static constexpr bool moves_between_threads = true;
-  Task<T> get_return_object() noexcept;
+  Task<T> get_return_object(const std::source_location& where = std::source_location::current()) noexcept;
   std::suspend_always initial_suspend() const noexcept { return {}; }
   FinalAwaiter final_suspend() const noexcept { return {}; }
 };
@@ -163,7 +179,8 @@ class [[nodiscard("a Task does nothing until it is awaited or spawned")]] Task {
 
 namespace detail {
 template <class T>
-Task<T> TaskPromise<T>::get_return_object() noexcept {
+Task<T> TaskPromise<T>::get_return_object(const std::source_location& where) noexcept {
+  set_where(where);
   return Task<T>{std::coroutine_handle<TaskPromise<T>>::from_promise(*this)};
 }
 }  // namespace detail

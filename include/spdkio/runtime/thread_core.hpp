@@ -4,17 +4,22 @@
 
 #include <spdkio/base/clock.hpp>
 #include <spdkio/base/cpu_set.hpp>
+#include <spdkio/base/error_context.hpp>
+#include <spdkio/base/probe.hpp>
 #include <spdkio/base/unique_fd.hpp>
 #include <spdkio/runtime/mailbox.hpp>
 #include <spdkio/runtime/stop.hpp>
 #include <spdkio/runtime/task_list.hpp>
+#include <spdkio/runtime/trace_ring.hpp>
 
 #include <chrono>
 #include <coroutine>
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <source_location>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -24,7 +29,21 @@ namespace spdkio::detail {
 struct ReadyNode {
   ReadyNode* next_ready = nullptr;
   std::coroutine_handle<> handle;
+  ErrorScope* scope = nullptr;  ///< the coroutine's; null for those of other libraries
+
+  void set_waiting(std::coroutine_handle<> waiting, ErrorScope* its_scope) noexcept {
+    handle = waiting;
+    scope = its_scope;
+  }
 };
+
+/// Resumes a coroutine from inside another one, or from a message.
+inline void resume_inside(std::coroutine_handle<> coroutine, ErrorScope* scope) {
+  ErrorScope* const outer = ErrorScope::current();
+  ErrorScope::set_current(scope);
+  coroutine.resume();
+  ErrorScope::set_current(outer);
+}
 
 class ThreadCore;
 
@@ -96,6 +115,17 @@ struct ThreadStats {
   std::uint64_t timed_pollers = 0;
   std::uint64_t paused_pollers = 0;
   std::uint64_t tasks = 0;
+  std::uint64_t resumes = 0;   ///< turns of coroutines
+  std::uint64_t messages = 0;  ///< from outside
+  std::uint64_t stalls = 0;    ///< rounds that took longer than the limit, while somebody watched
+  std::uint64_t longest_stall_ticks = 0;
+};
+
+/// Pieces of work that held their Thread too long.
+struct StallCount {
+  std::string what;  ///< `poller 'name'`, `task function (file:line)`, `message`, ...
+  std::uint64_t count = 0;
+  std::uint64_t longest_ticks = 0;
 };
 
 /// Sleeps until a descriptor in the epoll set is readable or `duration` has passed (negative: for ever).
@@ -159,6 +189,27 @@ class ThreadCore {
   std::uint64_t batch_ticks() const noexcept { return batch_ticks_; }
   std::uint64_t read_clock() const noexcept { return clock_ == nullptr ? ticks() : clock_->now_ticks(); }
 
+  // ---- around each piece of work, so that one that takes too long can be named
+  void begin_activity(const char* what) noexcept {
+    if constexpr (observable) pulse_.activity.store(what, std::memory_order_relaxed);
+  }
+  void end_activity(const char* what, std::string_view name = {}) noexcept {
+    if (observable && pulse_.slow_round.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      report_stall(what, name);
+  }
+  void begin_task(const std::source_location& where) noexcept {
+    if constexpr (observable) {
+      pulse_.activity.store("task", std::memory_order_relaxed);
+      pulse_.task.store(where, std::memory_order_relaxed);
+    }
+  }
+  void end_task(const std::source_location& where) noexcept {
+    if (observable && pulse_.slow_round.load(std::memory_order_relaxed) != 0) [[unlikely]]
+      report_slow_task(where);
+  }
+  /// Those that were seen while somebody watched, by what they were.
+  const std::vector<StallCount>& stalls() const noexcept { return stalls_; }
+
   // ---- for the owner
   void add_timer(TimerNode& node, std::chrono::nanoseconds after);
   void cancel_timer(TimerNode& node) noexcept { timers_.remove(node); }
@@ -190,6 +241,11 @@ class ThreadCore {
   /// From then on every `poll` leaves the descriptor readable exactly when another one is due.
   void enable_foreign_wait();
 
+  /// Keeps the Thread's recent events from now on; what was kept before is forgotten. 0 groups: no more.
+  void start_trace(std::uint32_t groups, std::size_t capacity);
+  /// Null: tracing is off. Otherwise of the groups that it wants.
+  TraceRing* trace() const noexcept { return trace_.get(); }
+
   // ---- life
   const std::shared_ptr<Mailbox>& mailbox() const noexcept { return mailbox_; }
   const std::string& name() const noexcept { return mailbox_->name(); }
@@ -219,7 +275,12 @@ class ThreadCore {
 
  private:
   friend struct Deferred;
+  std::size_t run_round() noexcept;
   std::size_t run_ready() noexcept;
+  void run_task_traced(const ReadyNode& node) noexcept;
+  void run_task(const ReadyNode& node) noexcept;
+  void report_stall(const char* activity, std::string_view name) noexcept;
+  void report_slow_task(const std::source_location& where) noexcept;
   std::size_t run_deferred() noexcept;
   std::size_t run_pollers() noexcept;
   void rearm_foreign_wait() noexcept;
@@ -232,6 +293,7 @@ class ThreadCore {
 
   // Fixed after construction.
   std::shared_ptr<Mailbox> mailbox_;
+  ThreadPulse& pulse_;
   CpuSet cpumask_;
   ClockSource* clock_;
   UniqueFd epoll_fd_;
@@ -263,7 +325,13 @@ class ThreadCore {
   std::size_t visitors_ = 0;
   std::uint64_t busy_ticks_ = 0;
   std::uint64_t idle_ticks_ = 0;
-  std::uint64_t polls_ = 0;
+  std::uint64_t resumes_ = 0;
+  std::uint64_t messages_ = 0;
+  ErrorScope scope_;  // of what is no coroutine: messages, timers, pollers
+  std::unique_ptr<TraceRing> trace_;
+  std::vector<StallCount> stalls_;
+  std::uint64_t last_stall_log_ = 0;
+  std::uint64_t unlogged_stalls_ = 0;
   std::deque<std::pair<const void*, std::shared_ptr<void>>> locals_;  // a deque: what `local` returned stays valid
 };
 

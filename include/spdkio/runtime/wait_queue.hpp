@@ -25,7 +25,7 @@ class Waiter : private ReadyNode, private StopNode {
     return core == nullptr || core->take_inline_turn();
   }
   /// Suspends for a turn without queueing; a stop request does not matter.
-  void pass(std::coroutine_handle<> waiting);
+  void pass(std::coroutine_handle<> waiting, PromiseBase* promise);
   /// Queues and says whether to suspend: not when a stop was already requested. Throws Misuse::wrong_thread when the
   /// queue belongs to another Thread.
   bool enqueue(WaitQueue& queue, std::coroutine_handle<> waiting, PromiseBase* promise);

@@ -2,6 +2,7 @@
 
 #include <spdkio/base/crc32c.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/base/probe.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/sleep.hpp>
 #include <spdkio/spec/fabrics.hpp>
@@ -233,6 +234,7 @@ void TcpQueue::write_capsule(Slot& slot, Request& request) {
   }
   pdu.command = request.command;
   pdu.command.cid = slot.cid;
+  SPDKIO_PROBE(nvme_tcp_command_sent, this, static_cast<int>(request.command.opcode), static_cast<int>(slot.cid));
   pdu.command.set_psdt(spec::Psdt::sgl_contiguous_metadata);
   const std::uint32_t in_capsule_bytes =
       request.command.opcode == spec::fabrics::opcode ? fabrics_in_capsule_bytes : parameters_.in_capsule_bytes;

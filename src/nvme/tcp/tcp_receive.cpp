@@ -1,6 +1,7 @@
 // What a TcpQueue does with the PDUs that the controller sends.
 #include <spdkio/base/crc32c.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/base/probe.hpp>
 
 #include <sys/socket.h>
 
@@ -75,6 +76,7 @@ Accept TcpQueue::announce_data(const spec::tcp::DataPdu& pdu, std::uint32_t data
 }
 
 bool TcpQueue::pdu_complete(const CommonHeader& header, bool data_digest_right) noexcept {
+  SPDKIO_PROBE(nvme_tcp_pdu_received, this, static_cast<int>(header.type), header.plen.value());
   switch (header.type) {
     case PduType::capsule_resp: return take_response(as<spec::tcp::CapsuleResp>(header));
     case PduType::c2h_data: return take_data_end(as<spec::tcp::DataPdu>(header), data_digest_right);

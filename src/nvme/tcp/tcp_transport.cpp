@@ -1,5 +1,6 @@
 #include "nvme/tcp/tcp_transport.hpp"
 
+#include <spdkio/base/probe.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/with_timeout.hpp>
 #include <spdkio/spec/fabrics.hpp>
@@ -134,7 +135,10 @@ class TcpTransport final : public HostTransport {
     for (const SocketAddress& address : addresses) {
       auto connecting = connect(address, socket_options_, from);
       auto connected = co_await as_result(std::move(connecting));
-      if (connected) co_return std::move(*connected);
+      if (connected) {
+        SPDKIO_PROBE(nvme_tcp_connect, connected->get());
+        co_return std::move(*connected);
+      }
       last = connected.error();
       if (last->code() == std::errc::operation_canceled) break;
     }

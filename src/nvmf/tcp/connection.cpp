@@ -4,6 +4,7 @@
 #include <spdkio/base/crc32c.hpp>
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/base/probe.hpp>
 
 #include <sys/socket.h>
 
@@ -240,6 +241,7 @@ Accept Connection::pdu_announced(const CommonHeader& header, std::uint32_t data_
 }
 
 bool Connection::pdu_complete(const CommonHeader& header, bool data_digest_right) noexcept {
+  SPDKIO_PROBE(nvmf_tcp_pdu_received, this, static_cast<int>(header.type), header.plen.value());
   switch (header.type) {
     case PduType::ic_req: return handshake(reinterpret_cast<const spec::tcp::IcReq&>(header));
     case PduType::capsule_cmd: {
@@ -424,6 +426,7 @@ void Connection::send_completion(const Request& request) noexcept {
   response.common.hlen = sizeof response;
   response.common.plen = static_cast<std::uint32_t>(sizeof response + (header_digest_ ? digest_size : 0));
   response.completion = request.completion;
+  SPDKIO_PROBE(nvmf_tcp_completion_sent, this, static_cast<int>(request.completion.cid));
   add_header(response);
 }
 
