@@ -39,7 +39,7 @@ endfunction()
 
 # Components that read foreign bytes: only their code guides the fuzzers. Instrumenting everything costs a third more of
 # the build.
-set(_spdkio_fuzzed rpc spec nvme nvmf blob)
+set(_spdkio_fuzzed rpc spec nvme nvmf blob app)
 
 # spdkio_add_component(<name>)
 #   The folder src/<name> as the object library spdkio_<name>, collected into the library spdkio.

@@ -198,6 +198,9 @@ Task<> AppRuntime::start_up() {
   dispatcher_.set_state(rpc::RpcState::runtime);
   co_await config_.run(dispatcher_);
   if (!options_.rpc_addr.empty() && !server_) listen();
+  if (!options_.metrics_addr.empty())
+    observability_.start_metrics(options_.metrics_addr, options_.metrics_allow_remote);
+  observability_.set_stall_limit(options_.stall_limit);
   initialised_.set();
 }
 
@@ -219,6 +222,7 @@ Task<> AppRuntime::shut_down() {
   stop_request_->set();
   if (server_) co_await server_->close();
   server_.reset();
+  co_await observability_.stop();
   co_await nvmf::destroy_all_targets();  // hosts are disconnected before what serves them goes
   co_await lvols_.stop();                // while its tasks may still be spawned
   co_await stop_all_tasks();

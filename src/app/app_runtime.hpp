@@ -21,6 +21,7 @@
 #include <string>
 
 #include "app/config_loader.hpp"
+#include "app/observe/observability.hpp"
 #include "app/stop_request.hpp"
 #include "lvol/lvol_stores.hpp"
 
@@ -64,6 +65,7 @@ class AppRuntime final : ChildOwner {
   /// Lets start-up go on after `wait_for_rpc` and awaits its end.
   Task<> start_init();
   Task<> wait_init();
+  app::Observability& observability() noexcept { return observability_; }
 
  private:
   class StopMessage;
@@ -113,6 +115,7 @@ class AppRuntime final : ChildOwner {
   rpc::MethodTable methods_;
   rpc::Dispatcher dispatcher_{methods_, rpc::RpcState::startup};
   std::optional<rpc::Server> server_;
+  app::Observability observability_;
   Event init_requested_;
   Event initialised_;
   Event plain_main_ended_;

@@ -34,6 +34,15 @@ struct AppOptions {
   PollMode poll_mode = PollMode::adaptive;
   /// How long an adaptive reactor polls on after its last work.
   std::chrono::microseconds idle_spin{50};
+  /// Where metrics are served over HTTP for Prometheus, at /metrics: `127.0.0.1:port`, `[::1]:port` or the path of a
+  /// Unix socket. Empty: nowhere; the RPC `metrics_start` can still begin.
+  std::string metrics_addr;
+  /// Also addresses that other machines reach; there is no authentication.
+  bool metrics_allow_remote = false;
+  /// A piece of work, one turn of a task or one call of a poller, that holds its Thread longer than this is counted and
+  /// named in the log, in `thread_get_stalls` and in the metrics. An OS thread of its own looks twice in this time.
+  /// 0: nobody watches; the RPC `thread_set_stall_limit` can still begin.
+  std::chrono::microseconds stall_limit{0};
   /// "embedded" or "spdk"; empty: the environment variable SPDKIO_ENGINE, or else "embedded".
   std::string engine;
   /// SIGINT and SIGTERM ask the application to stop; the second one ends the process at once. Off: they are left to the

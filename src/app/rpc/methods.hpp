@@ -9,6 +9,8 @@ class AppRuntime;
 
 namespace spdkio::app {
 
+class Observability;
+
 /// All of them. `table` stays where it is, and both outlive every call.
 void register_methods(rpc::MethodTable& table, detail::AppRuntime& app);
 
@@ -17,5 +19,6 @@ void register_thread_methods(rpc::MethodTable& table);
 void register_log_methods(rpc::MethodTable& table);
 void register_config_methods(rpc::MethodTable& table);
 void register_bdev_methods(rpc::MethodTable& table);
+void register_observe_methods(rpc::MethodTable& table, Observability& observability);
 
 }  // namespace spdkio::app

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cctype>
 #include <new>
+#include <sstream>
 
 namespace spdkio::tool {
 namespace {
@@ -81,12 +82,27 @@ Message describe_mistake(const CLI::App& root, const CLI::ParseError& error) {
   return {what, fmt::format("see '{}'", help_command(root, command))};
 }
 
-Message describe(const Error& error) {
-  std::string what = error.what();
-  // what() ends with the hint; here it gets a line of its own.
-  const std::string tail = ". Hint: " + error.hint();
-  if (!error.hint().empty() && what.ends_with(tail)) what.resize(what.size() - tail.size());
-  return {printable(what), printable(error.hint())};
+/// Two lines: what failed, and a hint or else what was being done. With --verbose everything.
+void print_error(const Terminal& err, const Error& error, bool verbose) {
+  const std::string name = err.paint(Tone::bad, "spdkio:") + " ";
+  if (verbose) {
+    std::istringstream report(error.report());
+    bool first = true;
+    for (std::string line; std::getline(report, line); first = false) {
+      err.line((first ? name : "") + printable(line));
+    }
+    err.stream().flush();
+    return;
+  }
+  const std::string context = fmt::format("{}", fmt::join(error.context(), "; "));
+  if (error.hint().empty()) {
+    err.line(name + printable(error.brief()));
+    if (!context.empty()) err.line(err.paint(Tone::accent, "  while:") + " " + printable(context));
+    err.stream().flush();
+    return;
+  }
+  const std::string what = error.brief() + (context.empty() ? "" : "; " + context);
+  print_message(err, {printable(what), printable(error.hint())});
 }
 
 ExitCode run_command(const Program& program, Session& session) {
@@ -103,7 +119,7 @@ ExitCode run_command(const Program& program, Session& session) {
       return failure.code();
     } catch (const Error& error) {
       session.out.stream().flush();
-      print_message(session.err, describe(error));
+      print_error(session.err, error, session.global.verbose);
       return ExitCode::failed;
     } catch (const std::bad_alloc&) {
       print_message(session.err, {"out of memory", ""});
@@ -135,7 +151,8 @@ Program make_program(std::size_t width) {
       ->check(CLI::IsMember({"embedded", "spdk"}))
       ->envname("SPDKIO_ENGINE")
       ->capture_default_str();
-  root.add_flag("-v,--verbose", global.verbose, "Log what the library does to standard error");
+  root.add_flag("-v,--verbose", global.verbose,
+                "Log what the library does to standard error, and tell all of an error");
   root.add_flag("--no-color", global.no_color, "No colours, even on a terminal");
   add_help_sections(root,
                     {{"What this machine offers for storage I/O, and what is missing", "spdkio doctor"},

@@ -8,6 +8,7 @@
 
 #include <spdkio/base/byte_size.hpp>
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/join_handle.hpp>
 #include <spdkio/runtime/lcore.hpp>
@@ -138,6 +139,7 @@ Task<CopyOutcome> copy_open_devices(App& app, const CopyPlan& plan, const BdevDe
 }  // namespace
 
 Task<CopyOutcome> run_copy(App& app, const CopyPlan& plan, const Terminal& terminal) {
+  const ErrorContext doing("copying {} to {}", plan.source, plan.destination);
   Scope scope{"copy"};
   scope.spawn(take_stop_request(), "stop");
   std::optional<BdevDesc> source;

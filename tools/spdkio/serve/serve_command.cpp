@@ -23,6 +23,8 @@ struct CommandOptions {
   ServeOptions serve;
   std::string cores;
   std::string rpc;
+  std::string metrics;
+  std::uint64_t stall_limit_ms = 0;
   std::string poll_mode = "adaptive";
   bool json = false;
   bool quiet = false;
@@ -86,6 +88,8 @@ ExitCode run(const CommandOptions& options, Session& session) {
   app_options.name = "spdkio serve";
   app_options.reactor_mask = options.cores;
   app_options.rpc_addr = options.rpc;
+  app_options.metrics_addr = options.metrics;
+  app_options.stall_limit = std::chrono::milliseconds{options.stall_limit_ms};
   const auto mode = poll_mode_from(options.poll_mode);
   if (!mode) throw Failure::usage("--poll-mode is busy, adaptive or interrupt");
   app_options.poll_mode = *mode;
@@ -126,6 +130,13 @@ Command add_serve_command(CLI::App& root) {
                   "CPUs to serve with: 0x3, [0,2-4] or 0-3; the first allowed one when not given")
       ->type_name("CPUS");
   app->add_option("--rpc", options->rpc, "Serve JSON-RPC there: a path, or 127.0.0.1:port")->type_name("FILE");
+  app->add_option("--metrics", options->metrics, "Serve metrics for Prometheus over HTTP there, such as 127.0.0.1:9420")
+      ->type_name("ADDRESS");
+  app->add_option("--stall-limit", options->stall_limit_ms,
+                  "Count and name work that holds a thread longer than so many milliseconds; 0: nobody watches")
+      ->type_name("MS")
+      ->check(CLI::Range(0, 3'600'000))
+      ->capture_default_str();
   app->add_option("--poll-mode", options->poll_mode, "busy, adaptive or interrupt")
       ->type_name("MODE")
       ->capture_default_str();

@@ -1,0 +1,37 @@
+# Every probe that the guide lists is in the binaries, and every probe in the binaries is listed there.
+#   cmake -D READELF=... -D BINARY=<library> -D PROGRAM=<spdkio> -D GUIDE=<observability.md> -P notes.cmake
+cmake_policy(VERSION 3.25)
+
+set(found "")
+foreach(file IN ITEMS "${BINARY}" "${PROGRAM}")
+  # A static library prints one part for each member.
+  execute_process(COMMAND "${READELF}" -n -W "${file}" OUTPUT_VARIABLE notes ERROR_QUIET RESULT_VARIABLE failed)
+  if(failed)
+    message(FATAL_ERROR "readelf can't read ${file}")
+  endif()
+  string(REGEX MATCHALL "Provider: spdkio[ \n]+Name: [a-z_0-9]+" probes "${notes}")
+  list(TRANSFORM probes REPLACE "^.*Name: " "")
+  list(APPEND found ${probes})
+endforeach()
+list(REMOVE_DUPLICATES found)
+
+file(STRINGS "${GUIDE}" rows REGEX "^\\| `spdkio:[a-z_0-9]+`")
+set(listed "")
+foreach(row IN LISTS rows)
+  string(REGEX REPLACE "^\\| `spdkio:([a-z_0-9]+)`.*" "\\1" name "${row}")
+  list(APPEND listed "${name}")
+endforeach()
+
+if(listed STREQUAL "")
+  message(FATAL_ERROR "${GUIDE} lists no probes")
+endif()
+foreach(name IN LISTS listed)
+  if(NOT name IN_LIST found)
+    message(SEND_ERROR "spdkio:${name} is in the guide and in no binary")
+  endif()
+endforeach()
+foreach(name IN LISTS found)
+  if(NOT name IN_LIST listed)
+    message(SEND_ERROR "spdkio:${name} is in a binary and not in the guide")
+  endif()
+endforeach()
