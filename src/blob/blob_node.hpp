@@ -32,7 +32,7 @@ struct BlobNode {
   std::unique_ptr<ClusterMap> map = std::make_unique<ClusterMap>();  ///< exchanged only while no I/O runs
   std::atomic<const BlobNode*> parent{nullptr};
   std::atomic<ExternalSnapshot*> external{nullptr};  ///< what it starts from, if that is a device; then no parent
-  std::atomic<bool> frozen{false};  ///< new I/O waits
+  std::atomic<bool> frozen{false};                   ///< new I/O waits
   std::atomic<bool> data_ro{false};
   std::atomic<bool> thin{false};
 

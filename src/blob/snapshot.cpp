@@ -190,9 +190,8 @@ Task<> Store::inflate(BlobNode& node, bool all) {
   const std::uint64_t size = node.map->size();
   for (std::uint64_t index = 0; index < size; ++index) {
     if (node.map->find(index) != 0) continue;
-    const bool in_parent = parent != nullptr
-                               ? index < parent->map->size() && parent->map->find(index) != 0
-                               : external != nullptr && resolve(node, index).external != nullptr;
+    const bool in_parent = parent != nullptr ? index < parent->map->size() && parent->map->find(index) != 0
+                                             : external != nullptr && resolve(node, index).external != nullptr;
     if (!all && !in_parent) continue;
     co_await allocate(node, index, 1, {}, 0, 0);
   }

@@ -265,15 +265,12 @@ void register_methods(rpc::MethodTable& table, LvolStores& stores) {
     });
   });
   table.add<NamedLvol>("bdev_lvol_inflate", "Give a logical volume clusters for everything", [&stores](NamedLvol p) {
-    return on_lvol(stores, p.name,
-                   [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, false)); });
+    return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, false)); });
   });
-  table.add<NamedLvol>("bdev_lvol_decouple_parent", "Copy what a logical volume shares with its parent",
-                       [&stores](NamedLvol p) {
-                         return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) {
-                           return done(store.inflate(id, true));
-                         });
-                       });
+  table.add<NamedLvol>(
+      "bdev_lvol_decouple_parent", "Copy what a logical volume shares with its parent", [&stores](NamedLvol p) {
+        return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, true)); });
+      });
   table.add<Resize>("bdev_lvol_resize", "Change the size of a logical volume", [&stores](Resize params) {
     return on_lvol(stores, params.name, [mib = params.size_in_mib](LvolStore& store, blob::BlobId id) {
       return done(store.resize(id, bytes_of_mib(mib)));

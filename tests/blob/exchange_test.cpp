@@ -102,9 +102,9 @@ class ExchangeTest : public StoreTest {
     if (op == "init") {
       media_ = std::make_shared<Media>(image_bytes);
       store_ = block_on(Blobstore::init(plug_in(media_), {.cluster_size = static_cast<std::uint32_t>(number(a)),
-                                                         .metadata_pages = static_cast<std::uint32_t>(number(b)),
-                                                         .type = "exchange",
-                                                         .clear_method = ClearMethod::none}));
+                                                          .metadata_pages = static_cast<std::uint32_t>(number(b)),
+                                                          .type = "exchange",
+                                                          .clear_method = ClearMethod::none}));
     } else if (op == "create") {
       block_on(store_.create({.num_clusters = number(c),
                               .thin = b == "thin",
