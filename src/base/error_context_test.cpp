@@ -66,9 +66,9 @@ TEST(ErrorContext, BelongsToItsOsThread) {
 }
 
 TEST(ErrorContext, EndInAnyOrder) {
-  auto first = std::make_unique<ErrorContext<>>("first");
-  auto second = std::make_unique<ErrorContext<>>("second");
-  auto third = std::make_unique<ErrorContext<>>("third");
+  std::unique_ptr<ErrorContext<>> first(new ErrorContext<>("first"));
+  std::unique_ptr<ErrorContext<>> second(new ErrorContext<>("second"));
+  std::unique_ptr<ErrorContext<>> third(new ErrorContext<>("third"));
   second.reset();
   EXPECT_THAT(Error::from_errno(EIO).context(), ElementsAre("third", "first"));
   first.reset();

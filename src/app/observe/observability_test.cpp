@@ -70,7 +70,7 @@ class ObservabilityTest : public testing::Test {
 };
 
 /// Everything that the server sends after `bytes`, until it ends the connection.
-std::string exchange(const std::string& address, std::string_view bytes) {
+std::string ask(const std::string& address, std::string_view bytes) {
   const std::size_t colon = address.rfind(':');
   std::uint16_t port = 0;
   std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
@@ -131,7 +131,7 @@ TEST_F(ObservabilityTest, MetricsOverHttp) {
   serve(options(), [](rpc::Client& client) {
     const std::string address = metrics_address(client);
     block_on(write_and_read(100));
-    const std::string answer = exchange(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const std::string answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     const std::string page = answer.substr(answer.find("\r\n\r\n") + 4);
     EXPECT_THAT(answer, HasSubstr("Content-Length: " + std::to_string(page.size()) + "\r\n"));
@@ -151,7 +151,7 @@ TEST_F(ObservabilityTest, MetricsOverHttp) {
                             [](const auto& s) { return s.first.starts_with("spdkio_thread_busy_seconds_total{"); }),
               1);
 
-    const std::string again = exchange(address, "GET /metrics HTTP/1.0\r\n\r\n");
+    const std::string again = ask(address, "GET /metrics HTTP/1.0\r\n\r\n");
     const auto later = parse_metrics(again.substr(again.find("\r\n\r\n") + 4));
     for (const auto& [key, value] : samples) {
       if (key.find("_total") != std::string::npos) EXPECT_GE(later.at(key), value) << key;
@@ -185,15 +185,15 @@ TEST_F(ObservabilityTest, HistogramBucketsAscend) {
 TEST_F(ObservabilityTest, OtherRequestsAreRefusedAndTheServerGoesOn) {
   serve(options(), [](rpc::Client& client) {
     const std::string address = metrics_address(client);
-    EXPECT_THAT(exchange(address, "GET /elsewhere HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
-    EXPECT_THAT(exchange(address, "POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
-    EXPECT_THAT(exchange(address, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
-    EXPECT_THAT(exchange(address, "GET /metrics HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 505 "));
-    EXPECT_THAT(exchange(address, "GET /" + std::string(10'000, 'a')), StartsWith("HTTP/1.1 431 "));
-    const std::string head = exchange(address, "HEAD /metrics HTTP/1.1\r\n\r\n");
+    EXPECT_THAT(ask(address, "GET /elsewhere HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+    EXPECT_THAT(ask(address, "POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
+    EXPECT_THAT(ask(address, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(ask(address, "GET /metrics HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 505 "));
+    EXPECT_THAT(ask(address, "GET /" + std::string(10'000, 'a')), StartsWith("HTTP/1.1 431 "));
+    const std::string head = ask(address, "HEAD /metrics HTTP/1.1\r\n\r\n");
     EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_TRUE(head.ends_with("\r\n\r\n"));
-    EXPECT_THAT(exchange(address, "GET /metrics HTTP/1.1\r\n\r\n"), HasSubstr("spdkio_build_info{"));
+    EXPECT_THAT(ask(address, "GET /metrics HTTP/1.1\r\n\r\n"), HasSubstr("spdkio_build_info{"));
   });
 }
 
@@ -205,7 +205,7 @@ TEST_F(ObservabilityTest, MetricsStartAndStop) {
     const std::string address = ok(client, "metrics_start", {{"address", "127.0.0.1:0"}})["address"];
     EXPECT_FALSE(client.call("metrics_start", {{"address", "127.0.0.1:0"}})) << "one at a time";
     EXPECT_EQ(ok(client, "metrics_stop"), true);
-    EXPECT_EQ(exchange(address, "GET /metrics HTTP/1.1\r\n\r\n"), "no connection");
+    EXPECT_EQ(ask(address, "GET /metrics HTTP/1.1\r\n\r\n"), "no connection");
     EXPECT_FALSE(client.call("metrics_start", {{"address", "0.0.0.0:0"}})) << "loopback unless asked for";
   });
 }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -118,6 +119,17 @@ TEST(Program, FailuresOfCommandsAreTwoLinesAndExitStatusOne) {
   EXPECT_EQ(outcome.code, 1);
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(outcome.err, "spdkio: /nonexistent/run.json cannot be read: No such file or directory\n");
+}
+
+TEST(Program, ErrorsAreTwoLinesAndAllOfItWithVerbose) {
+  const Outcome brief = run({"rpc", "bdev_get_bdevs", "--socket", "/nonexistent/rpc.sock"});
+  EXPECT_EQ(brief.code, 1);
+  EXPECT_EQ(brief.out, "");
+  EXPECT_EQ(std::count(brief.err.begin(), brief.err.end(), '\n'), 2) << brief.err;
+  EXPECT_TRUE(brief.err.starts_with("spdkio: ")) << brief.err;
+  const Outcome whole = run({"--verbose", "rpc", "bdev_get_bdevs", "--socket", "/nonexistent/rpc.sock"});
+  EXPECT_EQ(whole.code, 1);
+  EXPECT_NE(whole.err.find("\n  status: No such file or directory (generic 2)\n"), std::string::npos) << whole.err;
 }
 
 TEST(Program, ColoursFollowTheEnvironment) {
