@@ -30,6 +30,14 @@
 #error "spdkio/adapters/asio.hpp needs io_context's on_work_finished: do not define BOOST_ASIO_NO_TS_EXECUTORS"
 #endif
 #else
+// Asio before 1.24 does not know the coroutines of newer Clangs by itself.
+#if defined(__clang__) && defined(__cpp_impl_coroutine) && !defined(ASIO_HAS_CO_AWAIT)
+#if defined(ASIO_DETAIL_CONFIG_HPP)
+#error "this Asio was included without coroutines: include spdkio/adapters/asio.hpp first"
+#endif
+#define ASIO_HAS_CO_AWAIT 1
+#define ASIO_HAS_STD_COROUTINE 1
+#endif
 #include <asio/associated_allocator.hpp>
 #include <asio/associated_cancellation_slot.hpp>
 #include <asio/associated_executor.hpp>
