@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "app/bdev_removal.hpp"
+#include "app/engines.hpp"
 #include "app/env_access.hpp"
 #include "app/rpc/methods.hpp"
 #include "app/stop_signals.hpp"
@@ -92,7 +93,7 @@ AppRuntime::AppRuntime(AppOptions options, ErasedMain main)
         .with_hint("close that Thread first");
   }
   app::register_methods(methods_, *this);
-  config_.check_methods(methods_);
+  if (!app::choose_engine(env_options(options_)).brings_methods) config_.check_methods(methods_);
 }
 
 AppRuntime::~AppRuntime() = default;
@@ -112,6 +113,10 @@ class AppRuntime::Running {
 void AppRuntime::run() {
   env_.emplace(EnvAccess::start(env_options(options_), !has_plain_main()));
   const Running running(*this);
+  if (engine::MethodService* const own = engine().methods()) {
+    app::register_engine_methods(methods_, *own);
+    config_.check_methods(methods_);
+  }
   CpuSet main_core;
   main_core.add(std::to_underlying(Cores::main()));
   app_thread_.emplace(Thread::create("app_thread", main_core));
@@ -195,6 +200,8 @@ Task<> AppRuntime::start_up() {
     log::info("waiting for framework_start_init at {}", rpc_address());
     co_await init_requested_.wait();
   }
+  auto services = engine().start_services();
+  co_await std::move(services);
   dispatcher_.set_state(rpc::RpcState::runtime);
   co_await config_.run(dispatcher_);
   if (!options_.rpc_addr.empty() && !server_) listen();
@@ -227,6 +234,8 @@ Task<> AppRuntime::shut_down() {
   co_await lvols_.stop();                // while its tasks may still be spawned
   co_await stop_all_tasks();
   co_await app::remove_all_bdevs(engine().bdevs());
+  auto services = engine().stop_services();
+  co_await std::move(services);
 }
 
 Task<> AppRuntime::stop_all_tasks() {

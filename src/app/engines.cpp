@@ -25,7 +25,7 @@ std::unique_ptr<engine::Engine> start_spdk(const EnvOptions& options, bool main_
 
 constexpr std::array<EngineEntry, 2> all_engines{{
     {"embedded", "user-space storage on Linux and packaged libraries", start_embedded},
-    {"spdk", "adapter onto an installed SPDK", start_spdk},
+    {"spdk", "adapter onto an installed SPDK", start_spdk, true},
 }};
 
 }  // namespace

@@ -15,6 +15,8 @@ struct EngineEntry {
   std::string_view description;
   /// `main_on_caller`: the main reactor runs on the OS thread that calls `ReactorService::run`, not on one of its own.
   std::unique_ptr<engine::Engine> (*start)(const EnvOptions& options, bool main_on_caller);
+  /// It has RPC methods of its own, which are known once it runs.
+  bool brings_methods = false;
 };
 
 /// The default first.

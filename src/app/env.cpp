@@ -63,7 +63,11 @@ Env::~Env() {
   }
 }
 
-Env Env::start(EnvOptions options) { return detail::EnvAccess::start(std::move(options), false); }
+Env Env::start(EnvOptions options) {
+  Env env = detail::EnvAccess::start(std::move(options), false);
+  block_on(env.engine().start_services());
+  return env;
+}
 
 Env detail::EnvAccess::start(EnvOptions options, bool main_on_caller) {
   Claim claim;
@@ -86,6 +90,7 @@ void Env::stop() {
   if (engine_ == nullptr) return;
   detail::refuse_to_block("Env::stop", "leave the task, message or poller first");
   if (!engine_->bdevs().list().empty()) block_on(app::remove_all_bdevs(engine_->bdevs()));
+  block_on(engine_->stop_services());
   engine_ = nullptr;  // it serves what its Threads still do until they have ended
   engine::Engine::install(nullptr);
   env_exists = false;

@@ -75,27 +75,38 @@ Task<std::shared_ptr<DeviceState>> Registry::wait_for(std::string name, std::chr
   }
 }
 
-Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Device> device) {
+std::shared_ptr<DeviceState> Registry::add(std::unique_ptr<Device> device) {
   check_device(*device);
   auto state = std::make_shared<DeviceState>(std::move(device));
+  const std::lock_guard lock(mutex_);
+  std::vector<std::string_view> names{state->name()};
+  names.insert(names.end(), state->aliases().begin(), state->aliases().end());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (by_name_.emplace(names[i], state.get()).second) continue;
+    const std::string taken{names[i]};
+    for (std::size_t j = 0; j < i; ++j) by_name_.erase(names[j]);
+    throw Error(std::errc::file_exists, "the name is taken").with_operation("register").with_device(taken);
+  }
+  devices_.push_back(state);
+  return state;
+}
+
+Task<> Registry::examine(std::shared_ptr<DeviceState> state) {
   std::vector<std::shared_ptr<Examiner>> examiners;
   {
     const std::lock_guard lock(mutex_);
-    std::vector<std::string_view> names{state->name()};
-    names.insert(names.end(), state->aliases().begin(), state->aliases().end());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      if (by_name_.emplace(names[i], state.get()).second) continue;
-      const std::string taken{names[i]};
-      for (std::size_t j = 0; j < i; ++j) by_name_.erase(names[j]);
-      throw Error(std::errc::file_exists, "the name is taken").with_operation("register").with_device(taken);
-    }
-    devices_.push_back(state);
     examiners = examiners_;
   }
   for (const auto& examiner : examiners) {
     auto step = examiner->examine(state);
     co_await std::move(step);
   }
+}
+
+Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Device> device) {
+  auto state = add(std::move(device));
+  auto examined = examine(state);
+  co_await std::move(examined);
   co_return state;
 }
 

@@ -24,6 +24,9 @@ class Registry final : public Service {
   std::vector<std::shared_ptr<DeviceState>> list() const override;
   Task<std::shared_ptr<DeviceState>> wait_for(std::string name, std::chrono::nanoseconds limit) override;
   Task<std::shared_ptr<DeviceState>> register_device(std::unique_ptr<Device> device) override;
+  /// The two halves of `register_device`: the device is known when `add` returns; `examine` tells who wants to hear.
+  std::shared_ptr<DeviceState> add(std::unique_ptr<Device> device);
+  Task<> examine(std::shared_ptr<DeviceState> state);
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
   void add_examiner(std::shared_ptr<Examiner> examiner) override;

@@ -18,4 +18,7 @@ Engine& Engine::current() {
 Engine* Engine::current_or_null() noexcept { return running.load(std::memory_order_acquire); }
 void Engine::install(Engine* engine) noexcept { running.store(engine, std::memory_order_release); }
 
+Task<> Engine::start_services() { co_return; }
+Task<> Engine::stop_services() { co_return; }
+
 }  // namespace spdkio::engine

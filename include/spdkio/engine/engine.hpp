@@ -5,7 +5,10 @@
 #include <spdkio/engine/memory.hpp>
 #include <spdkio/engine/options.hpp>
 #include <spdkio/runtime/lcore.hpp>
+#include <spdkio/runtime/task.hpp>
 #include <spdkio/runtime/thread.hpp>
+
+#include <nlohmann/json_fwd.hpp>
 
 #include <cstdint>
 #include <functional>
@@ -54,6 +57,26 @@ class ReactorService {
   ~ReactorService() = default;
 };
 
+/// RPC methods that an engine brings along, answered next to those of the library, and in their place where both have
+/// the name of a device's or target's method.
+class MethodService {
+ public:
+  struct Method {
+    std::string name;
+    bool at_startup = false;  ///< may run before `start_services`
+    bool at_runtime = true;   ///< may run after it
+  };
+  /// Fixed while the engine runs. Any OS thread.
+  virtual std::vector<Method> methods() const = 0;
+  /// The result of a method; `params` is an object, an array, or null for none. On any Thread. Throws rpc::RpcError
+  /// with the engine's own answer when the method fails, Error when it could not be asked. A stop request does not
+  /// reach it.
+  virtual Task<nlohmann::ordered_json> call(std::string method, nlohmann::ordered_json params) = 0;
+
+ protected:
+  ~MethodService() = default;
+};
+
 /// A running engine. Made by the composition root; owned by Env.
 class Engine {
  public:
@@ -70,6 +93,14 @@ class Engine {
   virtual MemoryService& memory() noexcept = 0;
   virtual ReactorService& reactors() noexcept = 0;
   virtual bdev::Service& bdevs() noexcept = 0;
+  /// Null for an engine without any.
+  virtual MethodService* methods() noexcept { return nullptr; }
+
+  /// Brings up what serves I/O; before it only start-up methods may run. Awaited once, by Env::start, or by an App
+  /// between the start-up calls of its configuration and the others.
+  virtual Task<> start_services();
+  /// Ends it, after the block devices were removed and while the reactors still run. Without `start_services` nothing.
+  virtual Task<> stop_services();
 
   /// The engine of the running Env; throws Misuse::not_started when there is none.
   static Engine& current();

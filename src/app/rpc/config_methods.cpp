@@ -1,5 +1,6 @@
 // framework_get_subsystems, framework_get_config, save_config: the running configuration, in a form that loads again.
 #include <spdkio/bdev/service.hpp>
+#include <spdkio/engine/engine.hpp>
 #include <spdkio/nvmf/rpc.hpp>
 #include <spdkio/rpc/error.hpp>
 #include <spdkio/rpc/params.hpp>
@@ -68,7 +69,26 @@ Task<Json> get_config(GetConfig wanted) {
   throw rpc::RpcError(rpc::code::invalid_params, fmt::format("Subsystem '{}' not found", wanted.name));
 }
 
+/// On an engine that answers for its parts itself.
+Task<Json> save_config_of(engine::MethodService& own) {
+  Json list = Json::array();
+  auto asking = own.call("framework_get_subsystems", Json());
+  const Json names = co_await std::move(asking);
+  for (const Json& subsystem : names) {
+    const Json params = {{"name", subsystem.at("subsystem")}};
+    auto config = own.call("framework_get_config", params);
+    Json entry = Json::object();
+    entry["subsystem"] = subsystem.at("subsystem");
+    entry["config"] = co_await std::move(config);
+    list.push_back(std::move(entry));
+  }
+  Json out = Json::object();
+  out["subsystems"] = std::move(list);
+  co_return out;
+}
+
 Task<Json> save_config() {
+  if (auto* const own = engine::Engine::current().methods()) co_return co_await save_config_of(*own);
   Json list = Json::array();
   for (const Subsystem& subsystem : subsystems) {
     Json entry = Json::object();

@@ -95,9 +95,7 @@ Task<std::string> tower(std::string folder) {
   co_return "Disk";
 }
 
-}  // namespace
-
-std::vector<Kind> all_kinds() {
+std::vector<Kind> library_kinds() {
   return {{"Malloc512", malloc_512},
           {"Malloc4096", malloc_4096},
           {"MallocInterleavedMetadata", malloc_interleaved},
@@ -110,6 +108,97 @@ std::vector<Kind> all_kinds() {
           {"Delay", delay},
           {"Error", error},
           {"Tower", tower}};
+}
+
+// ---- devices of an engine's own, made with its own methods
+
+Task<> method(std::string name, Json params) {
+  auto asked = engine::Engine::current().methods()->call(std::move(name), std::move(params));
+  co_await std::move(asked);
+}
+
+Task<> own_malloc_named(std::string name, std::uint32_t block_size = 512, std::uint64_t num_blocks = device_blocks) {
+  Json params = {{"name", name}, {"num_blocks", num_blocks}, {"block_size", block_size}};
+  auto made = method("bdev_malloc_create", std::move(params));
+  co_await std::move(made);
+}
+
+Task<std::string> own_malloc_512(std::string) {
+  co_await own_malloc_named("Disk");
+  co_return "Disk";
+}
+
+Task<std::string> own_malloc_4096(std::string) {
+  co_await own_malloc_named("Disk", 4096);
+  co_return "Disk";
+}
+
+Task<std::string> own_malloc_interleaved(std::string) {
+  Json params = {{"name", "Disk"}, {"num_blocks", device_blocks}, {"block_size", 512}, {"md_size", 16}};
+  params["md_interleave"] = true;
+  auto made = method("bdev_malloc_create", std::move(params));
+  co_await std::move(made);
+  co_return "Disk";
+}
+
+Task<std::string> own_aio(std::string folder) {
+  const std::string path = folder + "/disk";
+  std::ofstream(path).put('\0');
+  std::filesystem::resize_file(path, device_blocks * 4096);
+  Json params = {{"name", "Disk"}, {"filename", path}, {"block_size", 4096}};
+  auto made = method("bdev_aio_create", std::move(params));
+  co_await std::move(made);
+  co_return "Disk";
+}
+
+Task<std::string> own_passthru(std::string) {
+  co_await own_malloc_named("Base");
+  Json params = {{"name", "Disk"}, {"base_bdev_name", "Base"}};
+  auto made = method("bdev_passthru_create", std::move(params));
+  co_await std::move(made);
+  co_return "Disk";
+}
+
+Task<std::string> own_split(std::string) {
+  co_await own_malloc_named("Base", 512, 2 * device_blocks);
+  Json params = {{"base_bdev", "Base"}, {"split_count", 2}};
+  auto made = method("bdev_split_create", std::move(params));
+  co_await std::move(made);
+  co_return "Basep1";
+}
+
+/// The engine's own module over a Device of the library's, and the other way round.
+Task<std::string> own_over_ours(std::string) {
+  co_await malloc_named("Base");
+  Json params = {{"name", "Disk"}, {"base_bdev_name", "Base"}};
+  auto made = method("bdev_passthru_create", std::move(params));
+  co_await std::move(made);
+  co_return "Disk";
+}
+Task<std::string> ours_over_own(std::string) {
+  co_await own_malloc_named("Base");
+  const bdev::PassthruOptions options{.name = "Disk", .base = "Base"};
+  co_await bdev::create_passthru(options);
+  co_return "Disk";
+}
+
+}  // namespace
+
+std::vector<Kind> all_kinds() {
+  std::vector<Kind> kinds = library_kinds();
+  const char* const engine = ::getenv("SPDKIO_ENGINE");
+  if (engine != nullptr && std::string_view(engine) == "spdk") {
+    const std::vector<Kind> own{{"SpdkMalloc512", own_malloc_512},
+                                {"SpdkMalloc4096", own_malloc_4096},
+                                {"SpdkMallocInterleavedMetadata", own_malloc_interleaved},
+                                {"SpdkAio", own_aio},
+                                {"SpdkPassthru", own_passthru},
+                                {"SpdkSplit", own_split},
+                                {"SpdkPassthruOverOurMalloc", own_over_ours},
+                                {"OurPassthruOverSpdkMalloc", ours_over_own}};
+    kinds.insert(kinds.end(), own.begin(), own.end());
+  }
+  return kinds;
 }
 
 }  // namespace spdkio::conformance

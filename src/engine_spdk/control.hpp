@@ -1,0 +1,93 @@
+// Control: the OS thread of the engine that acts for SPDK's app thread.
+#pragma once
+
+#include <spdkio/engine/options.hpp>
+#include <spdkio/runtime/completion.hpp>
+#include <spdkio/runtime/task.hpp>
+#include <spdkio/runtime/thread.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <thread>
+#include <type_traits>
+#include <utility>
+
+#include "engine_spdk/light_thread.hpp"
+
+namespace spdkio::spdk {
+
+/// SPDK wants start-up, registration and RPC on one thread, its app thread, and some of that takes long: it has an OS
+/// thread of its own, so that it holds up no reactor and answers also where there are none. Its Thread sleeps when
+/// there is nothing to do, and looks once a millisecond.
+class Control {
+ public:
+  /// `set_up` runs on the new OS thread before anything else; what it throws is thrown here.
+  Control(std::string name, PollMode poll_mode, std::chrono::microseconds idle_spin, std::function<void()> set_up);
+  Control(const Control&) = delete;
+  Control& operator=(const Control&) = delete;
+  /// Ends the SPDK threads and the OS thread.
+  ~Control();
+
+  ThreadHandle handle() const { return handle_; }
+  LightThreads& threads() noexcept { return *threads_; }
+  /// SPDK's app thread; on the control Thread only.
+  LightThread& app() noexcept { return *app_; }
+
+  /// Runs a plain function as SPDK's app thread, and gives its result on the caller's Thread.
+  template <class F>
+  Task<std::invoke_result_t<F&>> on_app(F fn) {
+    co_await resume_on(handle_);
+    app_->make_current();
+    co_return fn();
+  }
+
+  /// The context of a call that answers later, with 0 or a negative errno.
+  class Call {
+   public:
+    Call(Control& control, Completer<int> completer) noexcept : control_(control), completer_(std::move(completer)) {}
+    /// What SPDK calls back; once, as the app thread.
+    static void finish(void* context, int rc) noexcept {
+      const std::unique_ptr<Call> call(static_cast<Call*>(context));
+      call->control_.app().ended();
+      call->completer_.set_value(rc);
+    }
+
+   private:
+    Control& control_;
+    Completer<int> completer_;
+  };
+
+  /// Runs `begin(context)` as the app thread, and awaits that `Call::finish(context, rc)` is called.
+  template <class F>
+  Task<int> call(F begin) {
+    auto [completer, done] = completion<int>();
+    auto* const context = new Call(*this, std::move(completer));
+    auto start = [this, context, &begin] {
+      app_->began();
+      begin(static_cast<void*>(context));
+    };
+    auto started = on_app(std::move(start));
+    co_await std::move(started);
+    co_return co_await std::move(done);
+  }
+
+ private:
+  void run(const std::function<void()>& set_up);
+
+  const std::string name_;
+  const PollMode poll_mode_;
+  const std::chrono::microseconds idle_spin_;
+  std::optional<LightThreads> threads_;
+  LightThread* app_ = nullptr;
+  ThreadHandle handle_;
+  std::exception_ptr failure_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> up_{false};
+  std::thread os_thread_;
+};
+
+}  // namespace spdkio::spdk

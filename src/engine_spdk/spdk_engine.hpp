@@ -1,0 +1,48 @@
+// The spdk engine: an installed SPDK behind the seam.
+#pragma once
+
+#include <spdkio/engine/engine.hpp>
+#include <spdkio/engine/options.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "engine_embedded/core_choice.hpp"
+#include "engine_embedded/reactor_group.hpp"
+#include "engine_spdk/bdev_service.hpp"
+#include "engine_spdk/control.hpp"
+#include "engine_spdk/memory.hpp"
+#include "engine_spdk/method_bridge.hpp"
+
+namespace spdkio::spdk {
+
+/// SPDK's libraries are up from construction to destruction, its subsystems from `start_services` to `stop_services`.
+class SpdkEngine final : public engine::Engine {
+ public:
+  SpdkEngine(const EnvOptions& options, embedded::MainReactor main_reactor);
+  ~SpdkEngine() override;
+
+  std::string_view name() const noexcept override { return "spdk"; }
+  std::string version() const override;
+  const engine::Capabilities& capabilities() const noexcept override;
+
+  engine::MemoryService& memory() noexcept override { return SpdkMemory::instance(); }
+  engine::ReactorService& reactors() noexcept override { return reactors_; }
+  bdev::Service& bdevs() noexcept override { return bdevs_; }
+  engine::MethodService* methods() noexcept override { return &*methods_; }
+
+  Task<> start_services() override;
+  Task<> stop_services() override;
+
+ private:
+  const embedded::CoreChoice cores_;
+  Control control_;
+  SpdkBdevs bdevs_;
+  std::optional<MethodBridge> methods_;
+  bool services_ = false;
+  embedded::ReactorGroup reactors_;  // last: what runs on them uses the others
+};
+
+}  // namespace spdkio::spdk
