@@ -152,6 +152,12 @@ struct Error::Details {
     return text.substr(start, end - start);
   }
 
+  /// Fabrics commands use the codes of some I/O commands for other things: what the message says then is right.
+  bool is_ambiguous() const { return nvme_status->sct == 1 && nvme_status->sc >= 0x80; }
+  std::string codes() const {
+    return fmt::format("SCT {:#x}, SC {:#04x}{}", nvme_status->sct, nvme_status->sc, nvme_status->dnr ? ", DNR" : "");
+  }
+
   std::string compose(const std::error_code& code) const {
     std::string text = brief(code);
     for (const auto& step : context) fmt::format_to(std::back_inserter(text), "; {}", step);
@@ -165,7 +171,8 @@ struct Error::Details {
     for (const auto& step : context) fmt::format_to(out, "\n  while: {}", step);
     if (!hint.empty()) fmt::format_to(out, "\n  hint: {}", hint);
     if (nvme_status) {
-      fmt::format_to(out, "\n  status: {}{}", nvme_status->describe(), nvme_status->dnr ? ", do not retry" : "");
+      fmt::format_to(out, "\n  status: {}{}", message.empty() || !is_ambiguous() ? nvme_status->describe() : codes(),
+                     nvme_status->dnr ? ", do not retry" : "");
     } else if (code.category() != misuse_category()) {
       fmt::format_to(out, "\n  status: {} ({} {})", code.message(), code.category().name(), code.value());
     }
@@ -186,7 +193,9 @@ struct Error::Details {
     if (!device.empty()) fmt::format_to(out, "{}{}", text.empty() ? "" : " on ", device);
     if (range) fmt::format_to(out, "{}blocks {}+{}", text.empty() ? "" : ", ", range->first.value, range->count.value);
     if (!text.empty()) text += ": ";
-    const std::string reason = nvme_status ? nvme_status->describe() : code.message();
+    const std::string reason = !nvme_status                         ? code.message()
+                               : message.empty() || !is_ambiguous() ? nvme_status->describe()
+                                                                    : codes();
     if (message.empty()) {
       text += reason;
     } else if (code.category() == misuse_category()) {

@@ -31,7 +31,7 @@ EmbeddedEngine::EmbeddedEngine(const EnvOptions& options, MainReactor main_react
     : EmbeddedEngine(options, reactor_options(options, main_reactor)) {}
 
 EmbeddedEngine::EmbeddedEngine(const EnvOptions& options, ReactorGroupOptions reactors)
-    : memory_(make_memory_service(options)), reactors_(std::move(reactors)) {}
+    : pci_access_(!options.no_pci), memory_(make_memory_service(options)), reactors_(std::move(reactors)) {}
 
 std::string EmbeddedEngine::version() const { return "embedded " SPDKIO_VERSION; }
 

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "bdev/registry.hpp"
+#include "engine/pci_access.hpp"
 #include "engine_embedded/memory/memory_service.hpp"
 #include "engine_embedded/reactor_group.hpp"
 
@@ -30,6 +31,7 @@ class EmbeddedEngine final : public engine::Engine {
  private:
   EmbeddedEngine(const EnvOptions& options, ReactorGroupOptions reactors);
 
+  engine::PciAccess pci_access_;
   MemoryHandle memory_;
   bdev::Registry bdevs_;
   ReactorGroup reactors_;  // last: what runs on them uses the others

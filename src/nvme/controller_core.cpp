@@ -6,6 +6,7 @@
 #include <spdkio/runtime/sleep.hpp>
 #include <spdkio/runtime/stop_token.hpp>
 #include <spdkio/runtime/with_timeout.hpp>
+#include <spdkio/spec/fabrics.hpp>
 #include <spdkio/spec/features.hpp>
 
 #include <fmt/format.h>
@@ -506,7 +507,7 @@ Operation<spec::Completion> ControllerCore::admin_now(const spec::Command& comma
   Operation<spec::Completion> operation(admin_.get(), name);
   operation.command = command;
   operation.timed = timed && !takes_long(command.opcode);
-  if (!data.empty()) operation.set_data(data, spec::data_transfer_of(command.opcode));
+  if (!data.empty()) operation.set_data(data, spec::fabrics::data_transfer_of(command));
   return operation;
 }
 

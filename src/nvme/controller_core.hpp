@@ -107,6 +107,7 @@ class ControllerCore final : public AdminCommands,
   Task<> establish();
   Task<> enable();
   Task<> read_identity();
+  Task<> read_command_set_limits();
   Task<> negotiate_queues();
   Task<> configure_events();
   void start_upkeep();
@@ -149,7 +150,14 @@ class ControllerCore final : public AdminCommands,
   // Home Thread only.
   std::vector<std::shared_ptr<QueueState>> queues_;
   std::vector<bool> qids_;  // taken
-  std::uint32_t max_zeroes_blocks_ = 65536;
+  /// Of commands without data, as the NVM command set's Identify Controller says. Bytes for Write Zeroes.
+  struct Limits {
+    std::uint64_t zeroes_bytes = UINT64_MAX;
+    std::uint32_t deallocate_blocks = UINT32_MAX;
+    std::uint32_t deallocate_ranges = 256;
+    std::uint64_t deallocate_total = UINT64_MAX;
+  };
+  Limits limits_;
   std::optional<Scope> upkeep_;
   bool keep_alive_unanswered_ = false;
   bool establishing_ = false;

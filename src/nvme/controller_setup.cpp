@@ -47,6 +47,8 @@ Task<> ControllerCore::establish() {
   auto reading = read_identity();
   co_await std::move(reading);
   if (!settings_.discovery) {
+    auto limiting = read_command_set_limits();
+    co_await std::move(limiting);
     auto negotiating = negotiate_queues();
     co_await std::move(negotiating);
   }
@@ -140,8 +142,30 @@ Task<> ControllerCore::read_identity() {
     log::warn("{}: another controller answers at this address: serial number '{}', was '{}'", settings_.name,
               identify()->sn.to_string(), before->sn.to_string());
   }
+}
 
-  max_zeroes_blocks_ = 65536;
+/// Limits beside MDTS. Controllers that know no I/O command sets have no such page, and then no such limits.
+Task<> ControllerCore::read_command_set_limits() {
+  limits_ = {};
+  const std::uint16_t commands = identify()->oncs;
+  const bool has_page = version().major_version() >= 2 || capabilities().multiple_command_sets();
+  if (!has_page || (commands & (spec::oncs::write_zeroes | spec::oncs::dataset_management)) == 0) co_return;
+  const DmaBuf buffer(spec::identify_bytes);
+  auto identifying = admin_now(spec::identify_command(spec::Cns::command_set_controller), buffer, "identify");
+  const auto answer = co_await as_result(identifying);
+  if (!answer) {
+    if (!answer.error().nvme_status()) throw answer.error();
+    log::debug("{}: no limits of the NVM command set: {}", settings_.name, answer.error().what());
+    co_return;
+  }
+  spec::IdentifyControllerNvm data;
+  std::memcpy(&data, buffer.data(), sizeof data);
+  const std::uint64_t page = capabilities().min_page_size();
+  // A limit that no 64 bits hold limits nothing.
+  if (data.wzsl != 0 && data.wzsl < 40) limits_.zeroes_bytes = page << data.wzsl;
+  if (data.dmrl != 0) limits_.deallocate_ranges = data.dmrl;
+  if (data.dmrsl != 0) limits_.deallocate_blocks = data.dmrsl;
+  if (data.dmsl != 0) limits_.deallocate_total = data.dmsl;
 }
 
 Task<> ControllerCore::negotiate_queues() {

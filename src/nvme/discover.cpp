@@ -74,20 +74,10 @@ Task<std::optional<std::vector<DiscoveryEntry>>> read_once(std::shared_ptr<Contr
   co_return entries;
 }
 
-Task<std::vector<DiscoveryEntry>> read_log(std::shared_ptr<ControllerCore> core) {
-  for (int i = 0; i < most_attempts; ++i) {
-    auto reading = read_once(core);
-    auto entries = co_await std::move(reading);
-    if (entries) co_return std::move(*entries);
-  }
-  throw Error(std::errc::resource_unavailable_try_again, "the discovery log changes faster than it can be read")
-      .with_device(core->settings().name);
-}
-
 Task<std::vector<DiscoveryEntry>> ask(ControllerSettings settings) {
   auto connecting = ControllerCore::connect(std::move(settings));
   const auto core = co_await std::move(connecting);
-  auto reading = read_log(core);
+  auto reading = read_discovery_log(core);
   auto entries = co_await as_result(std::move(reading));
   auto detaching = core->detach();
   [[maybe_unused]] const auto detached = co_await as_result(std::move(detaching));
@@ -120,6 +110,16 @@ Task<std::vector<DiscoveryEntry>> ask_all(ControllerSettings settings, bool foll
 }
 
 }  // namespace
+
+Task<std::vector<DiscoveryEntry>> read_discovery_log(std::shared_ptr<ControllerCore> core) {
+  for (int i = 0; i < most_attempts; ++i) {
+    auto reading = read_once(core);
+    auto entries = co_await std::move(reading);
+    if (entries) co_return std::move(*entries);
+  }
+  throw Error(std::errc::resource_unavailable_try_again, "the discovery log changes faster than it can be read")
+      .with_device(core->settings().name);
+}
 
 DiscoveryEntry parse_discovery_entry(const discovery::LogEntry& raw) {
   DiscoveryEntry entry;

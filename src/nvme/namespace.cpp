@@ -106,12 +106,12 @@ Operation<> Namespace::deallocate(const Qpair& qpair, LbaRange range) const {
   Operation<> operation(qpair.queue(), "deallocate");
   operation.command = spec::nvm::dataset_management(state_->nsid, 1, spec::dsm_deallocate);
   operation.repeatable = true;
-  const bool fits = active() && range.fits(num_blocks()) && range.count.value != 0 && range.count.value <= UINT32_MAX;
+  const bool fits = active() && range.fits(num_blocks()) && range.count.value != 0;
   if (!fits) operation.refuse_early(Misuse::out_of_range);
   if ((state_->oncs.load(relaxed) & spec::oncs::dataset_management) == 0) {
     operation.refuse_early(Misuse::not_supported);
   }
-  operation.set_deallocate(range);
+  operation.set_deallocate(range, state_->max_deallocate_blocks.load(relaxed));
   return operation;
 }
 
@@ -122,23 +122,41 @@ Task<> Namespace::deallocate(const Qpair& qpair, std::span<const LbaRange> range
     throw misuse(Misuse::invalid_argument, "deallocate",
                  fmt::format("{} ranges; 1 to {} are possible", ranges.size(), spec::dsm_max_ranges));
   }
-  const SmallBuffer buffer(queue, "deallocate");
   for (std::size_t i = 0; i < ranges.size(); ++i) {
-    if (!ranges[i].fits(BlockCount{state->num_blocks.load(relaxed)}) || ranges[i].count.value > UINT32_MAX) {
-      throw misuse(Misuse::out_of_range, "deallocate", fmt::format("range {}", i)).with_range(ranges[i]);
-    }
-    spec::DsmRange range;
-    range.blocks = static_cast<std::uint32_t>(ranges[i].count.value);
-    range.lba = ranges[i].first.value;
-    std::memcpy(buffer.data() + i * sizeof range, &range, sizeof range);
+    if (ranges[i].fits(BlockCount{state->num_blocks.load(relaxed)})) continue;
+    throw misuse(Misuse::out_of_range, "deallocate", fmt::format("range {}", i)).with_range(ranges[i]);
   }
-  Operation<> operation(&queue, "deallocate");
-  operation.command =
-      spec::nvm::dataset_management(state->nsid, static_cast<std::uint32_t>(ranges.size()), spec::dsm_deallocate);
-  operation.repeatable = true;
-  if ((state->oncs.load(relaxed) & spec::oncs::dataset_management) == 0) operation.refuse_early(Misuse::not_supported);
-  operation.set_data(buffer.first(ranges.size() * sizeof(spec::DsmRange)), spec::DataTransfer::host_to_controller);
-  co_await operation;
+  if ((state->oncs.load(relaxed) & spec::oncs::dataset_management) == 0) {
+    throw misuse(Misuse::not_supported, "deallocate", "the controller does not support it");
+  }
+  const std::uint64_t most_in_range = state->max_deallocate_blocks.load(relaxed);
+  const std::uint64_t most_ranges = state->max_deallocate_ranges.load(relaxed);
+  const std::uint64_t most_in_all = state->max_deallocate_total.load(relaxed);
+  const SmallBuffer buffer(queue, "deallocate");
+  std::size_t next = 0;
+  std::uint64_t done = 0;  // of range `next`
+  while (next < ranges.size()) {
+    std::size_t count = 0;
+    for (std::uint64_t total = 0; next < ranges.size() && count < most_ranges && total < most_in_all;) {
+      const LbaRange& from = ranges[next];
+      spec::DsmRange range;
+      const std::uint64_t blocks = std::min({from.count.value - done, most_in_range, most_in_all - total});
+      range.blocks = static_cast<std::uint32_t>(blocks);
+      range.lba = from.first.value + done;
+      std::memcpy(buffer.data() + count++ * sizeof range, &range, sizeof range);
+      total += blocks;
+      done += blocks;
+      if (done < from.count.value) continue;
+      done = 0;
+      ++next;
+    }
+    Operation<> operation(&queue, "deallocate");
+    operation.command =
+        spec::nvm::dataset_management(state->nsid, static_cast<std::uint32_t>(count), spec::dsm_deallocate);
+    operation.repeatable = true;
+    operation.set_data(buffer.first(count * sizeof(spec::DsmRange)), spec::DataTransfer::host_to_controller);
+    co_await operation;
+  }
 }
 
 Task<> Namespace::copy(const Qpair& qpair, std::span<const LbaRange> from, Lba to) const {

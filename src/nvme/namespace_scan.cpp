@@ -200,7 +200,13 @@ void ControllerCore::publish(NamespaceState& state, std::shared_ptr<const Namesp
   state.transfer_bytes.store(transfer, relaxed);
   state.metadata_bytes.store(info->metadata_interleaved ? 0 : info->metadata_size, relaxed);
   state.max_blocks.store(std::clamp(max_transfer_bytes() / transfer, 1u, 65536u), relaxed);
-  state.max_zeroes_blocks.store(max_zeroes_blocks_, relaxed);
+  const std::uint64_t zeroes = std::clamp<std::uint64_t>(limits_.zeroes_bytes / info->block_size, 1, 65536);
+  state.max_zeroes_blocks.store(static_cast<std::uint32_t>(zeroes), relaxed);
+  const auto range =
+      static_cast<std::uint32_t>(std::min<std::uint64_t>(limits_.deallocate_blocks, limits_.deallocate_total));
+  state.max_deallocate_blocks.store(range, relaxed);
+  state.max_deallocate_ranges.store(limits_.deallocate_ranges, relaxed);
+  state.max_deallocate_total.store(limits_.deallocate_total, relaxed);
   state.oncs.store(controller->oncs, relaxed);
   state.fused_compare_and_write.store((controller->fuses & spec::fuses_compare_and_write) != 0, relaxed);
   state.num_blocks.store(info->num_blocks, relaxed);

@@ -1,6 +1,7 @@
 #include <spdkio/nvme/operation.hpp>
 
 #include <spdkio/base/log.hpp>
+#include <spdkio/spec/fabrics.hpp>
 #include <spdkio/spec/nvm_command.hpp>
 
 #include <fmt/format.h>
@@ -99,15 +100,13 @@ bool OperationBase::prepare() noexcept {
   if (needs_small_buffer_) {
     small_buffer_ = target_->take_small_buffer();
     if (small_buffer_.empty()) return false;
-    spec::DsmRange range;
-    range.blocks = static_cast<std::uint32_t>(range_.count.value);
-    range.lba = range_.first.value;
-    std::memcpy(small_buffer_.data(), &range, sizeof range);
-    single_ = small_buffer_.subspan(0, sizeof range);
+    single_ = small_buffer_.subspan(0, sizeof(spec::DsmRange));
     iov = &single_;
     iov_count = 1;
     direction = spec::DataTransfer::host_to_controller;
-    data_bytes = sizeof range;
+    data_bytes = sizeof(spec::DsmRange);
+    blocks_left_ = range_.count.value;
+    next_piece();
   } else if (piece_blocks_ != 0) {
     blocks_left_ = range_.count.value;
     next_piece();
@@ -121,6 +120,14 @@ bool OperationBase::prepare() noexcept {
 void OperationBase::next_piece() noexcept {
   const std::uint64_t done = range_.count.value - blocks_left_;
   const std::uint64_t count = std::min<std::uint64_t>(blocks_left_, piece_blocks_);
+  blocks_left_ -= count;
+  if (needs_small_buffer_) {
+    spec::DsmRange piece;
+    piece.blocks = static_cast<std::uint32_t>(count);
+    piece.lba = range_.first.value + done;
+    std::memcpy(small_buffer_.data(), &piece, sizeof piece);
+    return;
+  }
   command.set_cdw10_11(range_.first.value + done);
   command.cdw12 = (command.cdw12.value() & 0xFFFF'0000u) | static_cast<std::uint32_t>(count - 1);
   data_offset = done * block_bytes_;
@@ -128,7 +135,6 @@ void OperationBase::next_piece() noexcept {
   if (!all_metadata_.empty()) {
     metadata = DmaSpan::from_registered(all_metadata_.data() + done * metadata_bytes_, count * metadata_bytes_);
   }
-  blocks_left_ -= count;
 }
 
 void OperationBase::on_end(Request& request) noexcept {
@@ -200,7 +206,9 @@ Error OperationBase::error() const {
   if (aborted && stop_requested_) {
     return finish(Error(std::errc::operation_canceled, "aborted").with_outcome(Outcome::aborted));
   }
-  return finish(Error(status).with_outcome(aborted ? Outcome::aborted : Outcome::failed));
+  std::string message;
+  if (command.opcode == spec::fabrics::opcode) message = spec::fabrics::status_text(status);
+  return finish(Error(status, std::move(message)).with_outcome(aborted ? Outcome::aborted : Outcome::failed));
 }
 
 void OperationBase::destroyed_in_flight() const noexcept {

@@ -88,4 +88,19 @@ std::string nqn_problem(std::string_view nqn) {
   return domain_problem(rest.substr(0, colon));
 }
 
+std::string_view status_text(const NvmeStatus& status) noexcept {
+  if (status.sct != static_cast<std::uint8_t>(NvmeSct::command_specific)) return status.text();
+  switch (status.sc) {
+    case sc::incompatible_format.sc: return "Incompatible Format";
+    case sc::controller_busy.sc: return "Controller Busy";
+    case sc::invalid_parameters.sc: return "Connect Invalid Parameters";
+    case sc::restart_discovery.sc: return "Connect Restart Discovery";
+    case sc::invalid_host.sc: return "Connect Invalid Host";
+    case sc::invalid_queue_type.sc: return "Invalid Queue Type";
+    case sc::discover_restart.sc: return "Discover Restart";
+    case sc::authentication_required.sc: return "Authentication Required";
+    default: return status.sc < 0x80 ? status.text() : std::string_view("unknown status");
+  }
+}
+
 }  // namespace spdkio::spec::fabrics

@@ -24,6 +24,26 @@ TEST(Nqn, WrongOnes) {
   EXPECT_NE(nqn_problem("nqn.2014-08.org:" + std::string(220, 'x')), "");
 }
 
+TEST(StatusText, FabricsCommandsHaveMeaningsOfTheirOwn) {
+  EXPECT_EQ(status_text(sc::invalid_parameters), "Connect Invalid Parameters");
+  EXPECT_EQ(sc::invalid_parameters.text(), "Attempted Write to Read Only Range") << "of a write";
+  EXPECT_EQ(status_text(sc::authentication_required), "Authentication Required");
+  EXPECT_EQ(status_text(nvme_sc::invalid_field), nvme_sc::invalid_field.text());
+  EXPECT_EQ(status_text({.sct = 1, .sc = 0x01}), "Invalid Queue Identifier");
+  EXPECT_EQ(status_text({.sct = 1, .sc = 0xB9}), "unknown status") << "a zone's, elsewhere";
+}
+
+TEST(DataTransfer, FabricsCommandsSayItInTheirType) {
+  Command command;
+  command.opcode = opcode;
+  command.nsid = static_cast<std::uint32_t>(CommandType::property_get);
+  EXPECT_EQ(data_transfer_of(command), DataTransfer::none);
+  command.nsid = static_cast<std::uint32_t>(CommandType::authentication_receive);
+  EXPECT_EQ(data_transfer_of(command), DataTransfer::controller_to_host);
+  command.opcode = 0x06;
+  EXPECT_EQ(data_transfer_of(command), DataTransfer::controller_to_host);
+}
+
 TEST(FieldText, EndsAtTheFirstNulOrTheEnd) {
   std::array<char, 8> field{};
   set_field_text(field, "abc");

@@ -57,6 +57,10 @@ class NamespaceState {
   std::atomic<std::uint32_t> metadata_bytes{0};  ///< separate metadata of a block
   std::atomic<std::uint32_t> max_blocks{1};      ///< of one command with data
   std::atomic<std::uint32_t> max_zeroes_blocks{65536};
+  // Of one command that deallocates: blocks in a range, ranges, blocks in all of them.
+  std::atomic<std::uint32_t> max_deallocate_blocks{UINT32_MAX};
+  std::atomic<std::uint32_t> max_deallocate_ranges{256};
+  std::atomic<std::uint64_t> max_deallocate_total{UINT64_MAX};
   std::atomic<std::uint16_t> oncs{0};
   std::atomic<bool> fused_compare_and_write{false};
 

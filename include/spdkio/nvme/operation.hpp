@@ -52,9 +52,10 @@ class OperationBase : protected Request, private spdkio::detail::ReadyNode, priv
   /// A command over `range`, cut into pieces of at most `piece_blocks`; `block_bytes` of data go with each block, or 0.
   void set_range(LbaRange range, std::uint32_t piece_blocks, std::uint32_t block_bytes,
                  std::uint32_t metadata_bytes) noexcept;
-  /// One Dataset Management command that deallocates the range.
-  void set_deallocate(LbaRange range) noexcept {
+  /// Dataset Management commands that deallocate the range, each at most `piece_blocks` of it.
+  void set_deallocate(LbaRange range, std::uint32_t piece_blocks) noexcept {
     range_ = range;
+    piece_blocks_ = piece_blocks;
     needs_small_buffer_ = true;
   }
   /// It will not be submitted: the first reason counts.

@@ -33,6 +33,12 @@ constexpr CommandType command_type(const Command& command) noexcept {
   return static_cast<CommandType>(command.nsid.value() & 0xFF);
 }
 
+/// The way data goes with a command of the admin queue: a Fabrics command has it in FCTYPE, others in the opcode.
+constexpr DataTransfer data_transfer_of(const Command& command) noexcept {
+  const auto bits = command.opcode == opcode ? command.nsid.value() & 3u : command.opcode & 3u;
+  return static_cast<DataTransfer>(bits);
+}
+
 // ---- Connect
 
 /// The Connect command.
@@ -91,6 +97,10 @@ inline constexpr NvmeStatus invalid_queue_type{.sct = 1, .sc = 0x85};
 inline constexpr NvmeStatus discover_restart{.sct = 1, .sc = 0x90};
 inline constexpr NvmeStatus authentication_required{.sct = 1, .sc = 0x91};
 }  // namespace sc
+
+/// What a status means as the answer to a Fabrics command: command specific codes from 80h on are other ones than those
+/// of I/O commands, which NvmeStatus::text knows. Static storage.
+std::string_view status_text(const NvmeStatus& status) noexcept;
 
 // ---- Properties
 

@@ -17,6 +17,7 @@
 #include <cstring>
 #include <utility>
 
+#include "engine/pci_access.hpp"
 #include "nvme/pcie/pcie_queue.hpp"
 #include "nvme/pcie/run_blocking.hpp"
 #include "nvme/pcie/vfio_function.hpp"
@@ -287,6 +288,12 @@ std::unique_ptr<HostTransport> make_pcie_transport(std::string name, std::string
     throw Error(Misuse::invalid_argument, fmt::format("'{}' is no address of a PCI function", traddr))
         .with_device(name)
         .with_hint("write it as 0000:01:00.0");
+  }
+  if (!engine::PciAccess::allowed()) {
+    throw Error(std::errc::operation_not_permitted, "the environment was started without access to PCI devices")
+        .with_operation("nvme connect")
+        .with_device(name)
+        .with_hint("leave EnvOptions::no_pci (or AppOptions::no_pci) off");
   }
   engine::Engine& engine = engine::Engine::current();
   PcieTransportOptions options;

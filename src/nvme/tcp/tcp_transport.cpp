@@ -147,7 +147,7 @@ class TcpTransport final : public HostTransport {
 
   Error refused(const spec::Completion& completion) const {
     const NvmeStatus status = completion.status();
-    Error error(status, "the controller refused Connect");
+    Error error(status, fmt::format("the controller refused Connect: {}", fabrics::status_text(status)));
     const auto is = [&status](const NvmeStatus& other) { return status.sct == other.sct && status.sc == other.sc; };
     if (is(fabrics::sc::invalid_host)) {
       error = Error(status, fmt::format("the subsystem does not admit the host '{}'", settings_.host_nqn))
@@ -172,7 +172,10 @@ class TcpTransport final : public HostTransport {
     auto executing = admin_->execute(command, {}, spec::DataTransfer::none);
     auto limited = with_timeout(settings_.connect_timeout, std::move(executing));
     const spec::Completion completion = co_await std::move(limited);
-    if (!completion.ok()) throw Error(completion.status()).with_operation(what).with_device(settings_.name);
+    if (!completion.ok()) {
+      const NvmeStatus status = completion.status();
+      throw Error(status, std::string(fabrics::status_text(status))).with_operation(what).with_device(settings_.name);
+    }
     co_return completion;
   }
 
