@@ -78,7 +78,9 @@ void AdminCommands::property_get(Queue& queue, Request& request) noexcept {
   const unsigned size = command.attrib & 7;
   bool known = size <= 1;
   const std::uint64_t value = known ? queue.controller()->property(command.offset, size == 1 ? 8 : 4, known) : 0;
-  if (!known) return queue.finish(request, sc::invalid_field);
+  // A host that looks which properties there are may ask again, later: no DNR. nvme-cli 2.3 takes nothing else for
+  // "there is no such property" when it shows them all.
+  if (!known) return queue.finish(request, nvme_sc::invalid_field);
   request.completion.dw0 = static_cast<std::uint32_t>(value);
   request.completion.dw1 = static_cast<std::uint32_t>(value >> 32);
   queue.finish(request, sc::success);

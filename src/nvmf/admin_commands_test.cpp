@@ -1,7 +1,11 @@
 #include <spdkio/spec/discovery.hpp>
+#include <spdkio/spec/fabrics.hpp>
 #include <spdkio/spec/features.hpp>
 #include <spdkio/spec/identify_controller.hpp>
 #include <spdkio/spec/log_page.hpp>
+#include <spdkio/spec/registers.hpp>
+
+#include <bit>
 
 #include "nvmf/test_fixture.hpp"
 
@@ -45,6 +49,13 @@ TEST_F(AdminCommandsTest, PropertiesThatDontExist) {
   EXPECT_THROW(host.property(0x100), std::runtime_error);
   EXPECT_THROW(host.property(spec::fabrics::property::cap), std::runtime_error);
   EXPECT_EQ(host.set_property(spec::fabrics::property::vs, 1).status().sc, 0x02);
+  // nvme-cli shows all properties one by one and goes on after this status only, without DNR.
+  for (const spec::Property property : {spec::Property::intms, spec::Property::nssr, spec::Property::cmbsz}) {
+    spec::fabrics::PropertyGetCommand get;
+    get.offset = static_cast<std::uint32_t>(property);
+    const NvmeStatus status = host.run(std::bit_cast<spec::Command>(get)).status();
+    EXPECT_EQ(status, nvme_sc::invalid_field) << status.describe();
+  }
   EXPECT_EQ(host.set_property(0xFFFF'FFFC, 1).status().sc, 0x02);
 }
 
@@ -150,6 +161,16 @@ TEST_F(AdminCommandsTest, AsyncEventRequestsHaveALimit) {
   EXPECT_EQ(host.run(spec::abort_command(0, cids[2])).completion.dw0.value(), 0u);
   EXPECT_EQ(host.wait(cids[2]).status().sc, 0x07);
   host.submit(spec::async_event_request_command());
+  EXPECT_EQ(host.run(spec::async_event_request_command()).status().sc, 0x05);
+}
+
+TEST_F(AdminCommandsTest, TheCidOfAWaitingEventRequestMayBeUsedAgain) {
+  RawHost host = admin();
+  const std::uint16_t cid = host.submit(spec::async_event_request_command());
+  host.next_cid = cid;
+  EXPECT_EQ(host.property(spec::fabrics::property::csts), 1u) << "as SPDK's host does when it says goodbye";
+  // The request is gone: nothing answers it any more, and there is room for as many as before.
+  for (int i = 0; i < 4; ++i) host.submit(spec::async_event_request_command());
   EXPECT_EQ(host.run(spec::async_event_request_command()).status().sc, 0x05);
 }
 

@@ -6,6 +6,7 @@
 #include <bit>
 #include <cstring>
 #include <string>
+#include <string_view>
 
 #include "nvmf/admin_commands.hpp"
 #include "nvmf/poll_group.hpp"
@@ -39,7 +40,9 @@ Admission check(const ConnectCommand& command, const ConnectData& data, const Tr
   if (!spec::fabrics::nqn_problem(spec::fabrics::field_text(data.subnqn)).empty()) {
     return refuse_field(true, offsetof(ConnectData, subnqn));
   }
-  if (!spec::fabrics::nqn_problem(spec::fabrics::field_text(data.hostnqn)).empty()) {
+  // A host without a name, such as SPDK's perf, is served by subsystems that admit every host.
+  const std::string_view hostnqn = spec::fabrics::field_text(data.hostnqn);
+  if (!hostnqn.empty() && !spec::fabrics::nqn_problem(hostnqn).empty()) {
     return refuse_field(true, offsetof(ConnectData, hostnqn));
   }
   return {};

@@ -200,6 +200,17 @@ bool Queue::abort(std::uint16_t cid) noexcept {
   return false;
 }
 
+bool Queue::forget_async_event_request(std::uint16_t cid) noexcept {
+  if (qid_ != 0 || controller_ == nullptr) return false;
+  for (Request* const candidate : requests()) {
+    if (candidate->stage != Stage::executing || candidate->command.cid != cid) continue;
+    if (!controller_->remove_async_event_request(*candidate)) continue;
+    request_dropped(*candidate);
+    return true;
+  }
+  return false;
+}
+
 void Queue::give_up_waiting(Request& request) noexcept {
   if (fused_first_ == &request) fused_first_ = nullptr;
   if (request.stage != Stage::executing) {

@@ -61,6 +61,9 @@ class Queue {
 
   /// Ends a command if that can still be done; true if it has ended, or will, as aborted.
   bool abort(std::uint16_t cid) noexcept;
+  /// Drops an Asynchronous Event Request that waits, without an answer: the host uses its CID again, as SPDK's does
+  /// when it says goodbye. False when that command is none.
+  bool forget_async_event_request(std::uint16_t cid) noexcept;
   /// Memory for `bytes` of the request's data. False: it waits, and goes on when there is some.
   bool take_buffer(Request& request, std::uint32_t bytes) noexcept;
   /// The Thread's clock says so from time to time.

@@ -56,6 +56,21 @@ bool Target::has_transport(nvme::TransportType type) const {
   return type == nvme::TransportType::tcp && state_->transport().has_value();
 }
 
+void Target::add_referral(const Referral& referral) const {
+  state_->require_home("add_referral");
+  state_->add_referral(referral);
+}
+
+void Target::remove_referral(const nvme::TransportId& where) const {
+  state_->require_home("remove_referral");
+  state_->remove_referral(where);
+}
+
+std::vector<Referral> Target::referrals() const {
+  state_->require_home("referrals");
+  return state_->referrals();
+}
+
 Task<Subsystem> Target::create_subsystem(std::string_view nqn, const SubsystemOptions& options) const {
   state_->require_home("create_subsystem");
   return create_subsystem_owned(state_, std::string(nqn), options, std::string(options.serial_number),

@@ -74,6 +74,11 @@ class TargetState : public std::enable_shared_from_this<TargetState> {
   /// The page for a host: the active subsystems that it may use.
   std::shared_ptr<const DiscoveryLog> discovery_log(const HostConnect& host) const;
   void discovery_changed();
+  /// Throws EEXIST, and Misuse::invalid_argument for an address that no host could use.
+  void add_referral(Referral referral);
+  /// Throws ENOENT.
+  void remove_referral(const nvme::TransportId& where);
+  const std::vector<Referral>& referrals() const noexcept { return referrals_; }
 
   void set_admission(AdmissionHook hook) { admission_ = std::move(hook); }
   Task<std::optional<HostEvent>> next_host_event();
@@ -105,6 +110,7 @@ class TargetState : public std::enable_shared_from_this<TargetState> {
   std::vector<std::unique_ptr<tcp::Listener>> listeners_;
   AdmissionHook admission_;
   std::uint64_t generation_ = 1;
+  std::vector<Referral> referrals_;
   std::deque<HostEvent> host_events_;
   Event host_event_there_;
   Event destroyed_event_;

@@ -121,6 +121,12 @@ TEST_F(TargetLife, OnlyHostsOnTheListConnect) {
     return host.connect_queue(0, 31, 0xFFFF, subnqn, hostnqn).status();
   };
   EXPECT_EQ(connect(friendly).sc, 0x84);
+  EXPECT_EQ(connect("").sc, 0x84) << "a host without a name is on no list";
+  EXPECT_EQ(connect("somebody").sc, 0x82);
+  on_home([&] { subsystem_->allow_any_host(true); });
+  EXPECT_TRUE(connect("").ok());
+  EXPECT_EQ(connect("somebody").sc, 0x82) << "no NQN";
+  on_home([&] { subsystem_->allow_any_host(false); });
   on_home([&] { subsystem_->add_host(friendly); });
   EXPECT_EQ(code_of([&] { subsystem_->add_host(friendly); }), std::errc::file_exists);
   EXPECT_TRUE(connect(friendly).ok());

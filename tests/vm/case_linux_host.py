@@ -40,9 +40,11 @@ def case_discover_and_identify(vm):
         guest.run(f"nvme effects-log {disk.device}")
         guest.run(f"nvme get-feature {disk.device} -f 0x0b")
         guest.run(f"nvme get-feature {disk.device} -f 7")
-        # Debian's nvme-cli stops at properties that a Fabrics controller need not have, so one by one.
         for offset in ["0x0", "0x8", "0x14", "0x1c"]:
             guest.run(f"nvme get-property {disk.device} --offset={offset}")
+        # Goes through all properties, and on past those that a Fabrics controller does not have.
+        shown = guest.run(f"nvme show-regs {disk.device}")
+        assert "cap" in shown and "csts" in shown, shown
         disk.disconnect()
         target.stop()
 

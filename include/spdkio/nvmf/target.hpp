@@ -26,6 +26,13 @@ struct TargetOptions {
   std::string_view poll_groups_mask;
 };
 
+/// Another discovery service that hosts are told of.
+struct Referral {
+  /// TCP or RDMA; where hosts reach it, and its NQN: the well-known discovery NQN when empty.
+  nvme::TransportId where;
+  bool secure_channel = false;  ///< hosts have to connect to it over a secure channel
+};
+
 /// A target of any number of subsystems, and the discovery subsystem that lists them. Belongs to the Thread that
 /// created it; connections are spread over poll threads, one per reactor, and never leave theirs.
 ///
@@ -54,6 +61,14 @@ class Target {
   std::vector<Subsystem> subsystems() const;
   /// Its listeners answer discovery only; those of the other subsystems answer it as well.
   Subsystem discovery() const;
+
+  /// Lists another discovery service in the discovery log. Throws EEXIST when it is listed, Misuse::invalid_argument
+  /// for an address that no host could use.
+  void add_referral(const Referral& referral) const;
+  /// Throws ENOENT when it is not listed.
+  void remove_referral(const nvme::TransportId& where) const;
+  /// In the order in which they were added.
+  std::vector<Referral> referrals() const;
 
   /// An empty function: who is on the subsystem's list may connect.
   void set_admission(AdmissionHook hook) const;

@@ -19,19 +19,6 @@ struct GetSubsystems {
   }
 };
 
-struct OneSubsystem {
-  std::string nqn;
-  std::string tgt_name;
-  void fields(rpc::Params& p) {
-    p.required("nqn", &nqn, "NQN of the subsystem").optional("tgt_name", &tgt_name, "Name of the target");
-  }
-};
-
-struct OneTarget {
-  std::string tgt_name;
-  void fields(rpc::Params& p) { p.optional("tgt_name", &tgt_name, "Name of the target"); }
-};
-
 bool any_set(std::span<const std::uint8_t> bytes) {
   return std::ranges::any_of(bytes, [](std::uint8_t byte) { return byte != 0; });
 }
@@ -210,6 +197,13 @@ Json config() {
                      {"congestion_control", settings->congestion_control_text},
                      {"max_connections", settings->max_connections}});
       calls.push_back(call("nvmf_create_transport", std::move(params)));
+    }
+    for (const Referral& referral : target->referrals()) {
+      Json params = {{"address", to_json(referral.where)},
+                     {"secure_channel", referral.secure_channel},
+                     {"subnqn", referral.where.subnqn}};
+      if (name != default_target_name) params["tgt_name"] = name;
+      calls.push_back(call("nvmf_discovery_add_referral", std::move(params)));
     }
     for (const auto& subsystem : target->subsystems()) add_subsystem_calls(calls, name, *subsystem);
   }

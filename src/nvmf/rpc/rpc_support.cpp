@@ -46,6 +46,12 @@ Subsystem subsystem_named(const Target& target, const std::string& nqn) {
   return *found;
 }
 
+void OneSubsystem::fields(rpc::Params& p) {
+  p.required("nqn", &nqn, "NQN of the subsystem").optional("tgt_name", &tgt_name, "Name of the target");
+}
+
+void OneTarget::fields(rpc::Params& p) { p.optional("tgt_name", &tgt_name, "Name of the target"); }
+
 void ListenAddress::fields(rpc::Params& p) {
   p.required("trtype", &trtype, "Transport type: TCP")
       .optional("adrfam", &adrfam, "IPv4 or IPv6")
@@ -90,6 +96,7 @@ std::string to_hex(std::span<const std::uint8_t> bytes) {
 
 void register_methods(rpc::MethodTable& table) {
   register_target_methods(table);
+  register_discovery_methods(table);
   register_subsystem_methods(table);
   register_namespace_methods(table);
   register_report_methods(table);

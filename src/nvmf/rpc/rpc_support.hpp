@@ -37,12 +37,25 @@ struct ListenAddress {
 };
 Json to_json(const nvme::TransportId& where);
 
+/// Parameters of methods about one subsystem.
+struct OneSubsystem {
+  std::string nqn;
+  std::string tgt_name;
+  void fields(rpc::Params& p);
+};
+/// Parameters of methods about a target, the default one when it is not named.
+struct OneTarget {
+  std::string tgt_name;
+  void fields(rpc::Params& p);
+};
+
 /// Hexadecimal digits, two for each byte, as NGUID and EUI-64 are written. Throws Misuse::invalid_argument; an empty
 /// text leaves zeroes.
 void bytes_from_hex(const std::string& name, const std::string& text, std::span<std::uint8_t> bytes);
 std::string to_hex(std::span<const std::uint8_t> bytes);
 
 void register_target_methods(rpc::MethodTable& table);
+void register_discovery_methods(rpc::MethodTable& table);
 void register_subsystem_methods(rpc::MethodTable& table);
 void register_namespace_methods(rpc::MethodTable& table);
 void register_report_methods(rpc::MethodTable& table);

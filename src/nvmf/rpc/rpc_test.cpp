@@ -1,6 +1,7 @@
 #include <spdkio/nvmf/rpc.hpp>
 #include <spdkio/rpc/dispatcher.hpp>
 #include <spdkio/rpc/error.hpp>
+#include <spdkio/spec/fabrics.hpp>
 
 #include "nvmf/test_fixture.hpp"
 
@@ -90,6 +91,28 @@ TEST_F(NvmfRpc, MakesWhatHostsConnectTo) {
   EXPECT_EQ(call("nvmf_subsystem_remove_ns", {{"nqn", subnqn}, {"nsid", 3}}), true);
   EXPECT_EQ(call("nvmf_delete_subsystem", {{"nqn", subnqn}}), true);
   EXPECT_TRUE(host.closed_by_target());
+}
+
+TEST_F(NvmfRpc, Referrals) {
+  const Json there = {{"trtype", "tcp"}, {"adrfam", "ipv4"}, {"traddr", "192.0.2.1"}, {"trsvcid", "8009"}};
+  EXPECT_EQ(call("nvmf_discovery_get_referrals"), Json::array());
+  EXPECT_EQ(call("nvmf_discovery_add_referral", {{"address", there}, {"secure_channel", true}}), true);
+  const Json listed = call("nvmf_discovery_get_referrals");
+  ASSERT_EQ(listed.size(), 1u);
+  EXPECT_EQ(listed[0]["address"]["traddr"], "192.0.2.1");
+  EXPECT_EQ(listed[0]["address"]["trtype"], "TCP");
+  EXPECT_EQ(listed[0]["secure_channel"], true);
+  EXPECT_EQ(listed[0]["subnqn"], spec::fabrics::discovery_nqn);
+  EXPECT_EQ(refused("nvmf_discovery_add_referral", {{"address", there}}), -EEXIST);
+  EXPECT_EQ(refused("nvmf_discovery_add_referral", {{"address", address()}, {"allow_any_host", false}}), -32602);
+  const Json elsewhere = {{"address", there}, {"subnqn", "nqn.2026-11.io.spdkio:none"}};
+  EXPECT_EQ(refused("nvmf_discovery_remove_referral", elsewhere), -ENOENT);
+  const Json saved = on_home([] { return config(); });
+  EXPECT_EQ(saved.back()["method"], "nvmf_discovery_add_referral");
+  EXPECT_EQ(call("nvmf_discovery_remove_referral", {{"address", there}}), true);
+  EXPECT_EQ(call("nvmf_discovery_get_referrals"), Json::array());
+  call("nvmf_discovery_add_referral", saved.back()["params"]);
+  EXPECT_EQ(call("nvmf_discovery_get_referrals"), listed);
 }
 
 TEST_F(NvmfRpc, ConfigurationMakesItAgain) {

@@ -39,14 +39,6 @@ struct CreateSubsystem {
   }
 };
 
-struct SubsystemName {
-  std::string nqn;
-  std::string tgt_name;
-  void fields(rpc::Params& p) {
-    p.required("nqn", &nqn, "NQN of the subsystem").optional("tgt_name", &tgt_name, "Name of the target");
-  }
-};
-
 struct ListenerParams {
   std::string nqn;
   std::string tgt_name;
@@ -125,7 +117,7 @@ Task<Json> create_subsystem(CreateSubsystem params) {
   co_return Json(true);
 }
 
-Task<Json> delete_subsystem(SubsystemName params) {
+Task<Json> delete_subsystem(OneSubsystem params) {
   const Target target = co_await target_named(params.tgt_name);
   const Subsystem subsystem = subsystem_named(target, params.nqn);
   if (subsystem.is_discovery()) {
@@ -180,7 +172,7 @@ Task<Json> allow_any_host(AllowAnyHost params) {
 
 void register_subsystem_methods(rpc::MethodTable& table) {
   table.add<CreateSubsystem>("nvmf_create_subsystem", "Make a subsystem and start it", create_subsystem);
-  table.add<SubsystemName>("nvmf_delete_subsystem", "Disconnect hosts and remove a subsystem", delete_subsystem);
+  table.add<OneSubsystem>("nvmf_delete_subsystem", "Disconnect hosts and remove a subsystem", delete_subsystem);
   table.add<ListenerParams>("nvmf_subsystem_add_listener", "Listen for hosts of a subsystem", add_listener);
   table.add<ListenerParams>("nvmf_subsystem_remove_listener", "Stop listening there", remove_listener);
   table.add<HostParams>("nvmf_subsystem_add_host", "Allow a host", add_host);

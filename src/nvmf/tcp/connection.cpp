@@ -311,7 +311,7 @@ Accept Connection::capsule_announced(const spec::tcp::CapsuleCmd& capsule, std::
     request.command = capsule.command;
     if (cids_ != nullptr) {
       auto bit = (*cids_)[request.command.cid];
-      if (bit) {
+      if (bit && !forget_async_event_request(request.command.cid)) {
         request.failure = sc::cid_conflict;
         request.owns_cid = false;
       }
