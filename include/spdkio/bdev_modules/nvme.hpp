@@ -5,6 +5,8 @@
 #include <spdkio/nvme/transport_id.hpp>
 #include <spdkio/runtime/task.hpp>
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <string>
 #include <string_view>
 #include <vector>
@@ -29,8 +31,13 @@ Task<> detach_nvme(std::string_view name);
 /// Takes the connections down and makes them again; requests go on afterwards.
 Task<> reset_nvme(std::string_view name);
 
+/// The calls that start the discovery services again that are followed now: a part of the configuration that no bdev
+/// has, since their controllers come and go.
+nlohmann::ordered_json nvme_discovery_config();
+
 /// bdev_nvme_attach_controller, bdev_nvme_detach_controller, bdev_nvme_get_controllers, bdev_nvme_reset_controller,
-/// bdev_nvme_get_controller_health_info, bdev_nvme_set_options, bdev_nvme_send_cmd.
+/// bdev_nvme_get_controller_health_info, bdev_nvme_set_options, bdev_nvme_send_cmd, bdev_nvme_start_discovery,
+/// bdev_nvme_stop_discovery, bdev_nvme_get_discovery_info.
 void register_nvme_methods(rpc::MethodTable& table);
 
 }  // namespace spdkio::bdev

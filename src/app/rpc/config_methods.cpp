@@ -1,5 +1,6 @@
 // framework_get_subsystems, framework_get_config, save_config: the running configuration, in a form that loads again.
 #include <spdkio/bdev/service.hpp>
+#include <spdkio/bdev_modules/nvme.hpp>
 #include <spdkio/engine/engine.hpp>
 #include <spdkio/nvmf/rpc.hpp>
 #include <spdkio/rpc/error.hpp>
@@ -24,6 +25,7 @@ Json bdev_config() {
     if (call.is_null()) continue;
     calls.push_back(std::move(call));
   }
+  for (Json& call : bdev::nvme_discovery_config()) calls.push_back(std::move(call));
   for (const auto& device : bdev::Service::current().list()) {
     if (!device->histogram_enabled()) continue;
     const Json params = {{"name", device->name()}, {"enable", true}};

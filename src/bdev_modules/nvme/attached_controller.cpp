@@ -11,6 +11,7 @@
 #include <set>
 #include <utility>
 
+#include "bdev_modules/nvme/nvme_defaults.hpp"
 #include "bdev_modules/nvme/nvme_device.hpp"
 #include "nvme/keeping.hpp"
 
@@ -74,11 +75,11 @@ std::vector<std::shared_ptr<AttachedController>> AttachedController::all() {
 }
 
 Task<std::shared_ptr<AttachedController>> AttachedController::attach(std::string name,
-                                                                     nvme::ControllerSettings settings) {
+                                                                     nvme::ControllerSettings settings, Saved saved) {
   NameClaim claim(name);
   auto connecting = nvme::ControllerCore::connect(std::move(settings));
   auto core = co_await std::move(connecting);
-  auto controller = std::make_shared<AttachedController>(std::move(name), std::move(core));
+  auto controller = std::make_shared<AttachedController>(std::move(name), std::move(core), saved);
   auto registering = controller->register_namespaces();
   const auto registered = co_await as_result(std::move(registering));
   if (!registered) {
@@ -224,7 +225,7 @@ Task<> AttachedController::detach() {
 }
 
 nlohmann::ordered_json AttachedController::config_of(std::uint32_t nsid) const {
-  if (nsid != first_nsid_.load()) return nullptr;
+  if (saved_ == Saved::no || nsid != first_nsid_.load()) return nullptr;
   const nvme::ControllerSettings& settings = core_->settings();
   const nvme::TransportId& id = settings.id;
   nlohmann::ordered_json params{{"name", name_}, {"trtype", to_string(id.trtype)}, {"traddr", id.traddr}};
@@ -239,11 +240,7 @@ nlohmann::ordered_json AttachedController::config_of(std::uint32_t nsid) const {
     params["ddgst"] = settings.data_digest;
   }
   params["num_io_queues"] = settings.num_io_queues;
-  const nvme::ReconnectPolicy& policy = settings.reconnect;
-  const auto seconds = [](std::chrono::milliseconds value) { return value.count() < 0 ? -1 : value.count() / 1000; };
-  params["ctrlr_loss_timeout_sec"] = policy.enabled ? seconds(policy.give_up_after) : 0;
-  params["reconnect_delay_sec"] = policy.enabled ? std::max<std::int64_t>(seconds(policy.max_delay), 1) : 0;
-  params["fast_io_fail_timeout_sec"] = policy.fail_io_after.count() < 0 ? 0 : seconds(policy.fail_io_after);
+  params.update(reconnect_json(settings.reconnect));
   return {{"method", "bdev_nvme_attach_controller"}, {"params", std::move(params)}};
 }
 

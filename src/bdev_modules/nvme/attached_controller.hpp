@@ -25,11 +25,15 @@ namespace spdkio::bdev::nvme_disk {
 /// Belongs to the Thread that attached it. A task there follows the controller's events until the end.
 class AttachedController : public std::enable_shared_from_this<AttachedController> {
  public:
-  AttachedController(std::string name, std::shared_ptr<nvme::ControllerCore> core)
-      : name_(std::move(name)), core_(std::move(core)), home_(CurrentThread::handle()) {}
+  /// Whether a saved configuration attaches it: not what a discovery service brings along.
+  enum class Saved : bool { no, yes };
+
+  AttachedController(std::string name, std::shared_ptr<nvme::ControllerCore> core, Saved saved)
+      : name_(std::move(name)), core_(std::move(core)), home_(CurrentThread::handle()), saved_(saved) {}
 
   /// Connects, registers, and enters it into the list.
-  static Task<std::shared_ptr<AttachedController>> attach(std::string name, nvme::ControllerSettings settings);
+  static Task<std::shared_ptr<AttachedController>> attach(std::string name, nvme::ControllerSettings settings,
+                                                          Saved saved = Saved::yes);
   /// Of that name; ENODEV when there is none. Any OS thread.
   static std::shared_ptr<AttachedController> find(std::string_view name);
   static std::vector<std::shared_ptr<AttachedController>> all();
@@ -54,6 +58,7 @@ class AttachedController : public std::enable_shared_from_this<AttachedControlle
   const std::string name_;
   const std::shared_ptr<nvme::ControllerCore> core_;
   const ThreadHandle home_;
+  const Saved saved_;
   std::map<std::uint32_t, std::string> bdevs_;
   std::atomic<std::uint32_t> first_nsid_{0};
   bool ending_ = false;

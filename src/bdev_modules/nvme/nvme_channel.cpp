@@ -104,7 +104,9 @@ void NvmeChannel::submit(Io& io) noexcept {
     case IoType::write_zeroes:
       prepare(*child, spec::raw(NvmOpcode::write_zeroes), 0, space_->max_zeroes_blocks.load(relaxed));
       break;
-    case IoType::unmap: prepare(*child, spec::raw(NvmOpcode::dataset_management), 0, UINT32_MAX); break;
+    case IoType::unmap:
+      prepare(*child, spec::raw(NvmOpcode::dataset_management), 0, space_->max_deallocate_blocks.load(relaxed));
+      break;
     case IoType::copy: {
       const auto& identify = space_->info()->identify;
       std::uint32_t piece = spec::nvm_max_blocks;
@@ -330,7 +332,9 @@ IoStatus NvmeChannel::status_of(const Child& child, const nvme::Request& request
   }
   if (child.stop_wanted) return IoStatus::cancelled(request.outcome);
   if (!space_->active.load(relaxed)) return IoStatus::system(ENODEV, request.outcome);
-  return IoStatus::system(queue_->why().to_errno(), request.outcome);
+  // A status says why there is no connection; it is none of this request.
+  const Error why = queue_->why();
+  return IoStatus::system(why.nvme_status() ? ENOTCONN : why.to_errno(), request.outcome);
 }
 
 }  // namespace spdkio::bdev::nvme_disk

@@ -12,13 +12,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "bdev_modules/nvme/attached_controller.hpp"
+#include "bdev_modules/nvme/discovery_methods.hpp"
+#include "bdev_modules/nvme/nvme_defaults.hpp"
+#include "bdev_modules/nvme/transport_json.hpp"
 
 namespace spdkio::bdev {
 namespace {
@@ -27,55 +28,9 @@ using nvme_disk::AttachedController;
 using rpc::Params;
 using std::chrono::milliseconds;
 
-/// What `bdev_nvme_set_options` leaves for the controllers that are attached later.
-struct Defaults {
-  std::string action_on_timeout = "none";
-  std::uint64_t timeout_us = 0;
-  std::uint64_t timeout_admin_us = 0;
-  std::uint32_t keep_alive_timeout_ms = 10000;
-  std::int32_t bdev_retry_count = 3;
-  std::int32_t ctrlr_loss_timeout_sec = 600;
-  std::uint32_t reconnect_delay_sec = 0;
-  std::uint32_t fast_io_fail_timeout_sec = 0;
-  std::uint8_t transport_tos = 0;
-
-  void fields(Params& params) {
-    params.optional("action_on_timeout", &action_on_timeout, "none, abort or reset");
-    params.check(action_on_timeout == "none" || action_on_timeout == "abort" || action_on_timeout == "reset",
-                 "action_on_timeout", "must be none, abort or reset");
-    params.optional("timeout_us", &timeout_us, "Time that an I/O may take before it is aborted; 0: any");
-    params.optional("timeout_admin_us", &timeout_admin_us, "The same for admin commands; 0: a minute");
-    params.optional("keep_alive_timeout_ms", &keep_alive_timeout_ms, "Keep-alive timeout of Fabrics controllers");
-    params.optional("bdev_retry_count", &bdev_retry_count, "How often a command that may succeed later is sent again");
-    params.check(bdev_retry_count >= -1, "bdev_retry_count", "must be -1 (for ever) or more");
-    params.optional("ctrlr_loss_timeout_sec", &ctrlr_loss_timeout_sec,
-                    "How long to try to reconnect; -1: for ever; 0: not at all");
-    params.check(ctrlr_loss_timeout_sec >= -1, "ctrlr_loss_timeout_sec", "must be -1 or more");
-    params.optional("reconnect_delay_sec", &reconnect_delay_sec, "Between attempts; 0: growing from a quarter second");
-    params.optional("fast_io_fail_timeout_sec", &fast_io_fail_timeout_sec,
-                    "After so long without a connection requests fail instead of waiting; 0: they wait");
-    params.optional("transport_tos", &transport_tos, "IP type of service of the connections");
-  }
-};
-
-struct DefaultsStore {
-  std::mutex mutex;
-  Defaults values;
-  static DefaultsStore& instance() {
-    static DefaultsStore store;
-    return store;
-  }
-};
-
-Defaults defaults() {
-  DefaultsStore& store = DefaultsStore::instance();
-  const std::lock_guard lock(store.mutex);
-  return store.values;
-}
-
 /// Takes part in the defaults: options that are not given keep what was set before.
-struct SetOptions : Defaults {
-  SetOptions() : Defaults(defaults()) {}
+struct SetOptions : nvme_disk::Defaults {
+  SetOptions() : Defaults(nvme_disk::defaults()) {}
   void fields(Params& params) {
     Defaults::fields(params);
     // Part of configurations that SPDK saved; they tune what this library does in another way.
@@ -136,9 +91,7 @@ struct AttachParams {
   bool prchk_guard = false;
   std::uint64_t fabrics_connect_timeout_us = 0;
   std::uint32_t num_io_queues = 64;
-  std::optional<std::int32_t> ctrlr_loss_timeout_sec;
-  std::optional<std::uint32_t> reconnect_delay_sec;
-  std::optional<std::uint32_t> fast_io_fail_timeout_sec;
+  nvme_disk::ReconnectParams reconnect;
   std::string multipath = "disable";
   Uuid hostid{};
 
@@ -163,11 +116,7 @@ struct AttachParams {
     params.optional("fabrics_connect_timeout_us", &fabrics_connect_timeout_us, "For connecting; 0: 15 seconds");
     params.optional("num_io_queues", &num_io_queues, "I/O queues to ask for");
     params.check(num_io_queues >= 1 && num_io_queues <= 65535, "num_io_queues", "must be 1 to 65535");
-    params.optional("ctrlr_loss_timeout_sec", &ctrlr_loss_timeout_sec, "See bdev_nvme_set_options");
-    params.check(!ctrlr_loss_timeout_sec || *ctrlr_loss_timeout_sec >= -1, "ctrlr_loss_timeout_sec",
-                 "must be -1 or more");
-    params.optional("reconnect_delay_sec", &reconnect_delay_sec, "See bdev_nvme_set_options");
-    params.optional("fast_io_fail_timeout_sec", &fast_io_fail_timeout_sec, "See bdev_nvme_set_options");
+    reconnect.fields(params);
     params.optional("multipath", &multipath, "disable; several paths to one namespace are not supported");
     params.check(multipath == "disable", "multipath", "must be disable: other modes are not supported");
   }
@@ -191,37 +140,19 @@ struct AttachParams {
   }
 };
 
-nvme::ReconnectPolicy policy_of(const AttachParams& params, const Defaults& set) {
-  nvme::ReconnectPolicy policy;
-  const std::int32_t loss = params.ctrlr_loss_timeout_sec.value_or(set.ctrlr_loss_timeout_sec);
-  const std::uint32_t delay = params.reconnect_delay_sec.value_or(set.reconnect_delay_sec);
-  const std::uint32_t fail = params.fast_io_fail_timeout_sec.value_or(set.fast_io_fail_timeout_sec);
-  policy.enabled = loss != 0;
-  policy.give_up_after = loss < 0 ? milliseconds{-1} : milliseconds{std::int64_t{loss} * 1000};
-  if (delay != 0) policy.initial_delay = policy.max_delay = milliseconds{std::int64_t{delay} * 1000};
-  if (fail != 0) policy.fail_io_after = milliseconds{std::int64_t{fail} * 1000};
-  return policy;
-}
-
 Task<Json> attach(AttachParams params) {
-  const Defaults set = defaults();
-  nvme::ControllerOptions options;
+  const nvme_disk::Defaults set = nvme_disk::defaults();
+  nvme::ControllerOptions options = set.controller_options();
   options.name = params.name;
   options.host_nqn = params.hostnqn;
   options.host_id = params.hostid;
   options.header_digest = params.hdgst;
   options.data_digest = params.ddgst;
   options.num_io_queues = static_cast<std::uint16_t>(params.num_io_queues);
-  options.keep_alive = milliseconds{set.keep_alive_timeout_ms};
-  options.type_of_service = set.transport_tos;
-  options.retries = set.bdev_retry_count < 0 ? UINT32_MAX : static_cast<std::uint32_t>(set.bdev_retry_count);
-  const auto ms_of = [](std::uint64_t us) {
-    return milliseconds{static_cast<std::int64_t>(std::min<std::uint64_t>(us / 1000 + (us % 1000 != 0), 1u << 30))};
-  };
-  if (params.fabrics_connect_timeout_us != 0) options.connect_timeout = ms_of(params.fabrics_connect_timeout_us);
-  if (set.action_on_timeout != "none") options.io_timeout = ms_of(set.timeout_us);
-  if (set.timeout_admin_us != 0) options.admin_timeout = ms_of(set.timeout_admin_us);
-  options.reconnect = policy_of(params, set);
+  if (params.fabrics_connect_timeout_us != 0) {
+    options.connect_timeout = nvme_disk::ms_of(params.fabrics_connect_timeout_us);
+  }
+  options.reconnect = params.reconnect.policy(set);
   auto attaching = attach_nvme(params.name, params.transport_id(), options);
   const std::vector<std::string> names = co_await std::move(attaching);
   co_return Json(names);
@@ -280,12 +211,7 @@ std::string_view state_name(nvme::ControllerState state) {
 Json describe(const AttachedController& controller) {
   const auto& core = *controller.core();
   const nvme::TransportId& id = core.settings().id;
-  Json trid{{"trtype", to_string(id.trtype)}, {"traddr", id.traddr}};
-  if (id.trtype != nvme::TransportType::pcie) {
-    trid["adrfam"] = to_string(id.adrfam);
-    trid["trsvcid"] = id.trsvcid;
-    trid["subnqn"] = id.subnqn;
-  }
+  Json trid = nvme_disk::transport_json(id);
   Json host{{"nqn", core.settings().host_nqn}, {"addr", id.hostaddr}, {"svcid", id.hostsvcid}};
   return {{"name", controller.name()},
           {"ctrlrs", Json::array({Json{{"state", state_name(core.state())},
@@ -348,9 +274,7 @@ Task<Json> health(NameParams params) {
 Task<Json> set_hotplug(HotplugParams) { co_return Json(true); }
 
 Task<Json> set_options(SetOptions options) {
-  DefaultsStore& store = DefaultsStore::instance();
-  const std::lock_guard lock(store.mutex);
-  store.values = options;
+  nvme_disk::set_defaults(options);
   co_return Json(true);
 }
 
@@ -453,6 +377,7 @@ void register_nvme_methods(rpc::MethodTable& table) {
                         rpc::RpcStates::always);
   table.add<HotplugParams>("bdev_nvme_set_hotplug", "Whether controllers that appear are attached", set_hotplug);
   table.add<SendParams>("bdev_nvme_send_cmd", "Send a command to a controller as it is", send_command);
+  nvme_disk::register_discovery_methods(table);
 }
 
 }  // namespace spdkio::bdev

@@ -4,6 +4,7 @@
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/thread.hpp>
 #include <spdkio/runtime/thread_core.hpp>
+#include <spdkio/spec/fabrics.hpp>
 
 #include <map>
 #include <utility>
@@ -14,6 +15,14 @@ namespace spdkio::bdev::nvme_disk {
 namespace {
 
 using Known = std::map<const nvme::ControllerCore*, std::weak_ptr<ThreadQueue>>;
+
+/// The target has given the host up, after a pause in its keep-alives say, and this queue heard of it before the admin
+/// queue did: Connect finds no controller of that number.
+bool knows_us_no_more(const Error& error) {
+  const auto& status = error.nvme_status();
+  return status && status->sct == spec::fabrics::sc::invalid_parameters.sct &&
+         status->sc == spec::fabrics::sc::invalid_parameters.sc;
+}
 
 }  // namespace
 
@@ -44,8 +53,18 @@ void ThreadQueue::start_opening() noexcept {
 
 Task<> ThreadQueue::open() {
   const auto self = shared_from_this();
+  const std::uint64_t connections = controller_->connections();
   auto opening = controller_->open_queue({});
   auto opened = co_await as_result(std::move(opening));
+  if (!opened && knows_us_no_more(opened.error())) {
+    if (controller_->connections() == connections) {
+      log::warn("{}: {}", controller_->settings().name, opened.error().what());
+      auto resetting = controller_->reset();
+      [[maybe_unused]] const auto was_reset = co_await as_result(std::move(resetting));
+    }
+    auto opening_again = controller_->open_queue({});
+    opened = co_await as_result(std::move(opening_again));
+  }
   opening_ = false;
   if (!opened) {
     log::error("{}: no queue pair for thread '{}': {}", controller_->settings().name, CurrentThread::name(),
