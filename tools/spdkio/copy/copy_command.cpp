@@ -101,8 +101,7 @@ ExitCode run(const CopyOptions& options, Session& session) {
     const DestinationFile file{destination.path, source.path, options.overwrite};
     plan.destination_is_zero = file.make_ready([&] { return source_bytes(options, session); });
   } else {
-    // Devices that this command line makes start out as zeroes.
-    plan.destination_is_zero = !destination.call.is_null();
+    plan.destination_is_zero = destination.is_new;
   }
 
   AppOptions app_options = tool_app_options(session, devices);

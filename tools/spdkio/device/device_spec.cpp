@@ -3,18 +3,16 @@
 
 #include "spdkio/cli/closest.hpp"
 #include "spdkio/cli/failure.hpp"
+#include "spdkio/device/nvme_address.hpp"
 
 #include <spdkio/base/byte_size.hpp>
 #include <spdkio/base/error.hpp>
-#include <spdkio/nvme/transport_id.hpp>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
-#include <ranges>
 
 namespace spdkio::tool {
 namespace {
@@ -91,30 +89,10 @@ Json file_params(std::string_view text, const std::string& name, std::string& pa
   return params;
 }
 
-char lower(char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); }
-
-bool is_transport_id(std::string_view text) { return text.starts_with("trtype:") || text.starts_with("trtype="); }
-
-/// A namespace behind a transport id, which may also say `ns:NUMBER`, as SPDK's programs read it.
+/// A namespace behind a transport id.
 DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
   const Parts parts = split_params(text);
-  std::uint64_t nsid = 1;
-  std::string transport;
-  for (const auto piece : std::views::split(parts.value, ' ')) {
-    const std::string_view word{piece.begin(), piece.end()};
-    if (!word.starts_with("ns:") && !word.starts_with("ns=")) {
-      transport += fmt::format("{}{}", transport.empty() ? "" : " ", word);
-      continue;
-    }
-    const std::string_view digits = word.substr(3);
-    const auto [end, problem] = std::from_chars(digits.data(), digits.data() + digits.size(), nsid);
-    if (problem != std::errc{} || end != digits.data() + digits.size() || nsid == 0 || nsid >= UINT32_MAX) {
-      throw Failure::usage(fmt::format("'{}' names no namespace", word), "for example ns:1");
-    }
-  }
-  const bool over_network = std::ranges::search(transport, std::string_view("pcie"), {}, lower).empty();
-  if (over_network && transport.find("trsvcid") == std::string::npos) transport += " trsvcid:4420";
-  const auto id = nvme::TransportId::parse(transport);
+  const auto [id, nsid] = parse_nvme_address(parts.value);
   Json params = {{"name", controller}, {"trtype", nvme::to_string(id.trtype)}, {"traddr", id.traddr}};
   if (id.trtype != nvme::TransportType::pcie) {
     params["adrfam"] = id.traddr.find(':') == std::string::npos ? "IPv4" : "IPv6";
@@ -122,9 +100,10 @@ DeviceSpec nvme_spec(std::string_view text, const std::string& controller) {
     params["subnqn"] = id.subnqn;
   }
   params.update(parts.params);
-  return {.bdev_name = fmt::format("{}n{}", controller, nsid),
+  return {.bdev_name = fmt::format("{}n{}", controller, nsid.value_or(1)),
           .call = {{"method", "bdev_nvme_attach_controller"}, {"params", std::move(params)}},
-          .path = {}};
+          .path = {},
+          .is_new = false};
 }
 
 }  // namespace
@@ -219,6 +198,7 @@ DeviceSpec DevicePlan::add(std::string_view text) {
     }
     if (colon != std::string_view::npos && (kind == "malloc" || kind == "null")) {
       spec.bdev_name = free_name(kind);
+      spec.is_new = true;
       method = fmt::format("bdev_{}_create", kind);
       spec.call = {{"method", method}, {"params", sized_params(value, spec.bdev_name)}};
     } else if ((colon != std::string_view::npos && kind == "file") || text.find('/') != std::string_view::npos) {

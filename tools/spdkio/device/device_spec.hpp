@@ -18,6 +18,7 @@ struct DeviceSpec {
   std::string bdev_name;  ///< name under which the device is found
   Json call;              ///< `{"method": ..., "params": {...}}` that makes it; null when a configuration does
   std::string path;       ///< of a file or block device; empty for others
+  bool is_new = false;    ///< this command line makes what it holds: zeroes
 };
 
 /// Collects the devices of one command line and the configuration that makes them. Reads no files but the

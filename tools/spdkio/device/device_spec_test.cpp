@@ -49,6 +49,7 @@ TEST(DeviceSpec, TransportIdsAreNamespacesOfAController) {
   DevicePlan plan;
   const DeviceSpec tcp = plan.add("trtype:TCP traddr:127.0.0.1 trsvcid:4421 subnqn:nqn.2026-11.io.example:disk ns:3");
   EXPECT_EQ(tcp.bdev_name, "nvme0n3");
+  EXPECT_FALSE(tcp.is_new) << "it may hold something";
   EXPECT_EQ(tcp.call,
             Json::parse(R"({"method": "bdev_nvme_attach_controller", "params": {"name": "nvme0", "trtype": "TCP",
       "traddr": "127.0.0.1", "adrfam": "IPv4", "trsvcid": "4421", "subnqn": "nqn.2026-11.io.example:disk"}})"));
