@@ -32,100 +32,10 @@
 #include <string>
 #include <utility>
 
-namespace spdkio {
+#include "loopback_fixture.hpp"
+
+namespace spdkio::loopback {
 namespace {
-
-using namespace std::chrono_literals;
-
-constexpr const char* subnqn = "nqn.2026-11.io.spdkio:loopback";
-
-void fill_random(DmaSpan buffer, std::uint64_t seed) {
-  std::minstd_rand random(static_cast<unsigned>(seed + 1));
-  for (std::byte& byte : buffer.bytes()) byte = static_cast<std::byte>(random() >> 8);
-}
-
-bool equal(DmaSpan a, DmaSpan b) { return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0; }
-
-class LoopbackTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    env_.emplace(Env::start({.name = "loopback", .no_pci = true, .no_huge = true, .reactors = true}));
-    home_.emplace(Thread::create("home"));
-    on_home([this]() -> Task<> {
-      auto creating = nvmf::Target::create();
-      target_.emplace(co_await std::move(creating));
-      auto adding = target_->add_transport(nvmf::Transport::tcp());
-      co_await std::move(adding);
-      bdev::MallocOptions disk;
-      disk.name = "Malloc0";
-      disk.num_blocks = 16384;
-      auto making = bdev::create_malloc(disk);
-      co_await std::move(making);
-      nvmf::SubsystemOptions options;
-      options.allow_any_host = true;
-      auto making_subsystem = target_->create_subsystem(subnqn, options);
-      subsystem_.emplace(co_await std::move(making_subsystem));
-      auto showing = subsystem_->add_namespace("Malloc0");
-      co_await std::move(showing);
-      auto listening = subsystem_->add_listener(nvme::TransportId::tcp("127.0.0.1", 0));
-      address_ = co_await std::move(listening);
-      auto starting = subsystem_->start();
-      co_await std::move(starting);
-      address_.subnqn = subnqn;
-    });
-  }
-  void TearDown() override {
-    on_home([this]() -> Task<> {
-      subsystem_.reset();
-      auto ending = target_->destroy();
-      co_await std::move(ending);
-      target_.reset();
-      auto removing = bdev::delete_malloc("Malloc0");
-      co_await as_result(std::move(removing));
-    });
-    home_->close();
-    home_.reset();
-    env_.reset();
-  }
-  /// Runs the coroutine function on the target's Thread.
-  template <class F>
-  void on_home(F body) {
-    auto running = [](ThreadHandle home, F& fn) -> Task<> {
-      auto calling = home.call(fn);
-      co_await std::move(calling);
-    };
-    try {
-      block_on(running(home_->handle(), body));
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << error.what();
-    }
-  }
-  /// Connects with `options`, runs `body(controller, qpair, ns)`, detaches; on the target's Thread.
-  template <class F>
-  void with_controller(const nvme::ControllerOptions& options, F body) {
-    on_home([&]() -> Task<> {
-      auto connecting = nvme::Controller::connect(address_, options);
-      nvme::Controller controller = co_await std::move(connecting);
-      {
-        auto allocating = controller.alloc_io_qpair();
-        nvme::Qpair qpair = co_await std::move(allocating);
-        const nvme::Namespace ns = controller.ns(1);
-        auto running = body(controller, qpair, ns);
-        co_await std::move(running);
-        auto closing = qpair.close();
-        co_await std::move(closing);
-      }
-      auto detaching = controller.detach();
-      co_await std::move(detaching);
-    });
-  }
-
-  std::optional<Env> env_;
-  std::optional<Thread> home_;
-  std::optional<nvmf::Target> target_;
-  std::optional<nvmf::Subsystem> subsystem_;
-  nvme::TransportId address_;
-};
 
 struct Digests {
   bool header;
@@ -286,6 +196,31 @@ TEST_F(LoopbackTest, RequestsSurviveASubsystemThatGoesAndComes) {
     stop = true;
     co_await scope.join();
     EXPECT_GE(controller.connections(), 2u);
+  });
+}
+
+TEST_F(LoopbackTest, WithoutAccessToPciThereIsNoPcieController) {
+  on_home([&]() -> Task<> {
+    auto connecting = nvme::Controller::connect(nvme::TransportId::pcie("0000:01:00.0"));
+    const auto connected = co_await as_result(std::move(connecting));
+    EXPECT_FALSE(connected);
+    if (connected) co_return;
+    EXPECT_EQ(connected.error().code(), std::errc::operation_not_permitted);
+    EXPECT_NE(connected.error().hint().find("no_pci"), std::string::npos) << connected.error().what();
+  });
+}
+
+TEST_F(LoopbackTest, StatusOfFabricsCommandsIsTheirs) {
+  on_home([&]() -> Task<> {
+    nvme::TransportId nowhere = address_;
+    nowhere.subnqn = "nqn.2026-11.io.spdkio:not-here";
+    auto connecting = nvme::Controller::connect(nowhere);
+    const auto connected = co_await as_result(std::move(connecting));
+    EXPECT_FALSE(connected);
+    if (connected) co_return;
+    const std::string what = connected.error().what();
+    EXPECT_NE(what.find("SCT 0x1, SC 0x82"), std::string::npos) << what;
+    EXPECT_EQ(what.find("Read Only"), std::string::npos) << "that would be a write's: " << what;
   });
 }
 
@@ -458,4 +393,4 @@ TEST_F(LoopbackTest, RpcMethods) {
 }
 
 }  // namespace
-}  // namespace spdkio
+}  // namespace spdkio::loopback
