@@ -33,8 +33,8 @@ class SpdkBdevs final : public bdev::Service, BdevEvents {
   Task<std::shared_ptr<bdev::DeviceState>> register_device(std::unique_ptr<bdev::Device> device) override;
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
-  void add_examiner(bdev::Examiner& examiner) override { registry_.add_examiner(examiner); }
-  void remove_examiner(bdev::Examiner& examiner) noexcept override { registry_.remove_examiner(examiner); }
+  void add_examiner(std::shared_ptr<bdev::Examiner> examiner) override { registry_.add_examiner(std::move(examiner)); }
+  void remove_examiner(const bdev::Examiner& examiner) noexcept override { registry_.remove_examiner(examiner); }
 
   /// As the app thread: SPDK has registered a bdev.
   static void appeared(spdk_bdev& bdev) noexcept;
