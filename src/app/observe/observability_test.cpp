@@ -1,18 +1,13 @@
 // Metrics over HTTP, traces and stalls of a running application.
 #include <spdkio/app/app.hpp>
-#include <spdkio/base/unique_fd.hpp>
 #include <spdkio/bdev/bdev_desc.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/rpc/client.hpp>
 #include <spdkio/runtime/block_on.hpp>
 #include <spdkio/runtime/thread.hpp>
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 
 #include <algorithm>
 #include <atomic>
@@ -27,6 +22,7 @@
 #include <vector>
 
 #include "app/app_test_support.hpp"
+#include "app/observe/http_client_for_test.hpp"
 
 namespace spdkio::app {
 namespace {
@@ -69,28 +65,6 @@ class ObservabilityTest : public testing::Test {
   const TemporaryFolder folder_;
 };
 
-/// Everything that the server sends after `bytes`, until it ends the connection.
-std::string ask(const std::string& address, std::string_view bytes) {
-  const std::size_t colon = address.rfind(':');
-  std::uint16_t port = 0;
-  std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  ::inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  timeval limit{.tv_sec = 60, .tv_usec = 0};
-  ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0) return "no connection";
-  if (::send(fd.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) return "not sent";
-  std::string answer;
-  char buffer[4096];
-  for (ssize_t length = 0; (length = ::recv(fd.get(), buffer, sizeof buffer, 0)) > 0;) {
-    answer.append(buffer, static_cast<std::size_t>(length));
-  }
-  return answer;
-}
-
 /// The samples of a page by name and labels; comments are checked for their form.
 std::map<std::string, double> parse_metrics(const std::string& page) {
   std::map<std::string, double> samples;
@@ -131,7 +105,7 @@ TEST_F(ObservabilityTest, MetricsOverHttp) {
   serve(options(), [](rpc::Client& client) {
     const std::string address = metrics_address(client);
     block_on(write_and_read(100));
-    const std::string answer = ask(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const std::string answer = ask_server(address, "GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
     const std::string page = answer.substr(answer.find("\r\n\r\n") + 4);
     EXPECT_THAT(answer, HasSubstr("Content-Length: " + std::to_string(page.size()) + "\r\n"));
@@ -151,7 +125,7 @@ TEST_F(ObservabilityTest, MetricsOverHttp) {
                             [](const auto& s) { return s.first.starts_with("spdkio_thread_busy_seconds_total{"); }),
               1);
 
-    const std::string again = ask(address, "GET /metrics HTTP/1.0\r\n\r\n");
+    const std::string again = ask_server(address, "GET /metrics HTTP/1.0\r\n\r\n");
     const auto later = parse_metrics(again.substr(again.find("\r\n\r\n") + 4));
     for (const auto& [key, value] : samples) {
       if (key.find("_total") != std::string::npos) EXPECT_GE(later.at(key), value) << key;
@@ -185,15 +159,15 @@ TEST_F(ObservabilityTest, HistogramBucketsAscend) {
 TEST_F(ObservabilityTest, OtherRequestsAreRefusedAndTheServerGoesOn) {
   serve(options(), [](rpc::Client& client) {
     const std::string address = metrics_address(client);
-    EXPECT_THAT(ask(address, "GET /elsewhere HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
-    EXPECT_THAT(ask(address, "POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
-    EXPECT_THAT(ask(address, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
-    EXPECT_THAT(ask(address, "GET /metrics HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 505 "));
-    EXPECT_THAT(ask(address, "GET /" + std::string(10'000, 'a')), StartsWith("HTTP/1.1 431 "));
-    const std::string head = ask(address, "HEAD /metrics HTTP/1.1\r\n\r\n");
+    EXPECT_THAT(ask_server(address, "GET /elsewhere HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 404 "));
+    EXPECT_THAT(ask_server(address, "POST /metrics HTTP/1.1\r\n\r\n"), StartsWith("HTTP/1.1 405 "));
+    EXPECT_THAT(ask_server(address, "nonsense\r\n\r\n"), StartsWith("HTTP/1.1 400 "));
+    EXPECT_THAT(ask_server(address, "GET /metrics HTTP/3.0\r\n\r\n"), StartsWith("HTTP/1.1 505 "));
+    EXPECT_THAT(ask_server(address, "GET /" + std::string(10'000, 'a')), StartsWith("HTTP/1.1 431 "));
+    const std::string head = ask_server(address, "HEAD /metrics HTTP/1.1\r\n\r\n");
     EXPECT_THAT(head, StartsWith("HTTP/1.1 200 OK\r\n"));
     EXPECT_TRUE(head.ends_with("\r\n\r\n"));
-    EXPECT_THAT(ask(address, "GET /metrics HTTP/1.1\r\n\r\n"), HasSubstr("spdkio_build_info{"));
+    EXPECT_THAT(ask_server(address, "GET /metrics HTTP/1.1\r\n\r\n"), HasSubstr("spdkio_build_info{"));
   });
 }
 
@@ -205,7 +179,7 @@ TEST_F(ObservabilityTest, MetricsStartAndStop) {
     const std::string address = ok(client, "metrics_start", {{"address", "127.0.0.1:0"}})["address"];
     EXPECT_FALSE(client.call("metrics_start", {{"address", "127.0.0.1:0"}})) << "one at a time";
     EXPECT_EQ(ok(client, "metrics_stop"), true);
-    EXPECT_EQ(ask(address, "GET /metrics HTTP/1.1\r\n\r\n"), "no connection");
+    EXPECT_EQ(ask_server(address, "GET /metrics HTTP/1.1\r\n\r\n"), "no connection");
     EXPECT_FALSE(client.call("metrics_start", {{"address", "0.0.0.0:0"}})) << "loopback unless asked for";
   });
 }
@@ -293,11 +267,14 @@ TEST_F(ObservabilityTest, AStallIsCountedAndNamed) {
     handle.wait();
     const Json answer = ok(client, "thread_get_stalls");
     EXPECT_EQ(answer["limit_us"], 2000);
-    const Json& stalls = answer["threads"][0]["stalls"];
-    ASSERT_FALSE(stalls.empty());
-    EXPECT_GE(stalls[0]["count"], 1);
-    EXPECT_GE(stalls[0]["longest_us"], 2000);
-    EXPECT_THAT(stalls[0]["what"].get<std::string>(), HasSubstr("observability_test.cpp:"));
+    // On a crowded machine there may be others.
+    const Json* stall = nullptr;
+    for (const Json& each : answer["threads"][0]["stalls"]) {
+      if (each["what"].get<std::string>().find("observability_test.cpp:") != std::string::npos) stall = &each;
+    }
+    ASSERT_NE(stall, nullptr) << answer.dump();
+    EXPECT_GE((*stall)["count"], 1);
+    EXPECT_GE((*stall)["longest_us"], 2000);
     EXPECT_THAT(log.text(), HasSubstr("thread 'app_thread' was held for "));
     const auto samples = parse_metrics(ok(client, "metrics_get")["text"]);
     double counted = 0;
