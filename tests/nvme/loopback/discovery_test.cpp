@@ -68,7 +68,8 @@ TEST_F(DiscoveryTest, ReferralsAreListedAndFollowed) {
     const nvmf::Subsystem far = co_await std::move(creating);
     far.allow_any_host(true);
     auto listening = far.add_listener(nvme::TransportId::tcp("127.0.0.1", 0));
-    const nvme::TransportId there = co_await std::move(listening);
+    nvme::TransportId there = co_await std::move(listening);
+    there.subnqn.clear();  // the service, not the subsystem
     auto starting = far.start();
     co_await std::move(starting);
     nvmf::Referral to_other{.where = there};

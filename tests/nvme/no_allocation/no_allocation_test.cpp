@@ -67,8 +67,8 @@ namespace spdkio {
 namespace {
 
 constexpr int workers = 32;
-constexpr int warm_up = 200;
-constexpr int measured = 400;
+constexpr int warm_up = 100;
+constexpr int measured = 160;
 constexpr std::uint64_t blocks_each = 512;
 constexpr std::size_t buffer_bytes = blocks_each * 512;
 
@@ -263,6 +263,17 @@ struct Case {
   Way way;
   bool digests;
 };
+
+TEST(Counter, Counts) {
+  allocations = 0;
+  counting = true;
+  void* volatile memory = std::malloc(1);
+  std::free(memory);
+  auto* volatile number = new int(1);
+  delete number;
+  counting = false;
+  EXPECT_EQ(allocations.load(), 2u);
+}
 
 class NoAllocation : public ::testing::TestWithParam<Case> {};
 
