@@ -51,7 +51,8 @@ function(spdkio_add_engine_spdk)
   add_library(spdkio_engine_spdk MODULE ${sources})
   set_target_properties(spdkio_engine_spdk PROPERTIES
     OUTPUT_NAME spdkio-engine-spdk
-    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}")
+    # Not beside the library: programs of the build tree find it when SPDKIO_ENGINE_PATH says so.
+    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/engines")
   _spdkio_compile_settings(spdkio_engine_spdk)
   target_compile_definitions(spdkio_engine_spdk PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
   target_link_libraries(spdkio_engine_spdk PRIVATE spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} spdkio::sys)

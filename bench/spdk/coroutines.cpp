@@ -5,8 +5,11 @@
 
 #include <spdkio/base/clock.hpp>
 #include <spdkio/engine/engine.hpp>
+#include <spdkio/rpc/json.hpp>
 #include <spdkio/runtime/scope.hpp>
+#include <spdkio/runtime/sleep.hpp>
 
+#include <chrono>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

@@ -85,6 +85,17 @@ Task<std::shared_ptr<bdev::DeviceState>> SpdkBdevs::register_device(std::unique_
     co_await std::move(removal);
     throw Error(*failure);
   }
+  // SPDK's modules look for partitions, logical volumes and the like on it: that is over before anybody uses it, and
+  // not part of what its users did.
+  auto look = [](void* context) {
+    const int rc = ::spdk_bdev_wait_for_examine([](void* call) { Control::Call::finish(call, 0); }, context);
+    if (rc != 0) Control::Call::finish(context, rc);
+  };
+  auto looked = control_.call(look);
+  const int rc = co_await std::move(looked);
+  if (rc != 0) log::warn("SPDK may still examine '{}': error {}", state->name(), -rc);
+  auto reset = state->reset_stats();
+  co_await std::move(reset);
   auto examined = registry_.examine(state);
   co_await std::move(examined);
   co_return state;

@@ -1,5 +1,9 @@
 // The devices that every general behaviour is checked on.
 
+#include <spdkio/rpc/json.hpp>
+
+#include <string_view>
+
 #include "conformance_fixture.hpp"
 
 namespace spdkio::conformance {

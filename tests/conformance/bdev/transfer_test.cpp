@@ -123,7 +123,22 @@ TEST_P(TransferTest, CompareAndWriteChangesAllOrNothing) {
     expect_content(blocks(40, 2), old_data);
     return;
   }
-  ASSERT_TRUE(run(desc_->compare_and_write(channel_, expected, data, blocks(40, 2))));
+  const auto both = run(desc_->compare_and_write(channel_, expected, data, blocks(40, 2)));
+  if (!both && env_->engine().name() == "spdk") {
+    // SPDK does it for as many blocks as the device is atomic for, and refuses more.
+    EXPECT_EQ(code_of(both), std::errc::invalid_argument) << both.error().what();
+    EXPECT_EQ(both.error().outcome(), Outcome::never_submitted);
+    expect_content(blocks(40, 2), old_data);
+    const std::array<DmaSpan, 1> old_block{old_data.subspan(0, block_size_)};
+    const std::array<DmaSpan, 1> new_block{new_data.subspan(0, block_size_)};
+    ASSERT_TRUE(run(desc_->compare_and_write(channel_, old_block, new_block, blocks(40, 1))));
+    expect_content(blocks(40, 1), new_block[0]);
+    const auto differs = run(desc_->compare_and_write(channel_, old_block, new_block, blocks(40, 1)));
+    ASSERT_FALSE(differs);
+    EXPECT_EQ(differs.error().nvme_status(), nvme_sc::compare_failure);
+    return;
+  }
+  ASSERT_TRUE(both) << both.error().what();
   expect_content(blocks(40, 2), new_data);
   const auto again = run(desc_->compare_and_write(channel_, expected, data, blocks(40, 2)));
   ASSERT_FALSE(again);
