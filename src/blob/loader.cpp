@@ -142,26 +142,45 @@ Task<Checked<>> Loader::read_chain(Draft& draft) {
   co_return Checked<>{};
 }
 
+/// One extent page of a blob, and what was found there.
+struct Loader::Extent {
+  std::uint32_t index;  ///< of its first cluster in the blob
+  std::uint32_t page;
+  Checked<std::vector<std::uint32_t>> clusters{};
+};
+
+Task<> Loader::read_extent(Extent& extent) {
+  const auto page = co_await as_result(disk_.read_page(extent.page));
+  if (page) {
+    extent.clusters = format::read_extent_page(*page, extent.index, disk_.limits());
+  } else {
+    extent.clusters = std::unexpected("an extent page can't be read: " + std::string(page.error().what()));
+  }
+}
+
 Task<Checked<>> Loader::read_extents(Draft& draft) {
-  std::uint64_t extent = 0;
+  std::vector<Extent> extents;
+  std::uint64_t number = 0;
   for (const format::ExtentTableEntry& entry : draft.metadata.table) {
     if (entry.page == 0) {
-      extent += entry.count;
+      number += entry.count;
       continue;
     }
-    const auto index = static_cast<std::uint32_t>(extent * format::clusters_per_extent);
-    draft.node->extent_pages.emplace(static_cast<std::uint32_t>(extent), entry.page);
-    const auto page = co_await as_result(disk_.read_page(entry.page));
-    if (!page) co_return damaged("an extent page can't be read: " + std::string(page.error().what()));
-    auto clusters = format::read_extent_page(*page, index, disk_.limits());
-    if (!clusters) co_return std::unexpected(clusters.error());
+    draft.node->extent_pages.emplace(static_cast<std::uint32_t>(number), entry.page);
+    extents.push_back({static_cast<std::uint32_t>(number * format::clusters_per_extent), entry.page});
+    ++number;
+  }
+  const auto read = [this](Extent& extent) { return read_extent(extent); };
+  co_await for_each_concurrent(reads_at_once, extents, read);
+  for (Extent& extent : extents) {
+    if (!extent.clusters) co_return std::unexpected(extent.clusters.error());
+    const std::vector<std::uint32_t>& clusters = *extent.clusters;
     const std::uint64_t wanted =
-        std::min<std::uint64_t>(format::clusters_per_extent, draft.metadata.num_clusters - index);
-    if (clusters->size() > wanted) co_return damaged("an extent page is longer than the blob");
-    const bool holes = clusters->size() < wanted || std::ranges::find(*clusters, 0U) != clusters->end();
+        std::min<std::uint64_t>(format::clusters_per_extent, draft.metadata.num_clusters - extent.index);
+    if (clusters.size() > wanted) co_return damaged("an extent page is longer than the blob");
+    const bool holes = clusters.size() < wanted || std::ranges::find(clusters, 0U) != clusters.end();
     if (holes && !draft.metadata.thin()) co_return damaged("clusters are missing, but it is not thin");
-    draft.extents.emplace_back(index, std::move(*clusters));
-    ++extent;
+    draft.extents.emplace_back(extent.index, std::move(*extent.clusters));
   }
   co_return Checked<>{};
 }

@@ -34,6 +34,8 @@ class Loader {
   void look_at(std::uint32_t number, const format::MetadataPage& page);
   Task<> read_blob(Draft& draft);
   Task<format::Checked<>> read_chain(Draft& draft);
+  struct Extent;
+  Task<> read_extent(Extent& extent);
   Task<format::Checked<>> read_extents(Draft& draft);
   void settle_interrupted();
   void claim_all();

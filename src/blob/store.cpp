@@ -118,6 +118,7 @@ Task<> Store::destroy() {
 }
 
 Task<> Store::abandon() {
+  loaded_ = false;
   disk_.close_channel();
   co_await device().close();
 }

@@ -38,7 +38,7 @@ class Store : public std::enable_shared_from_this<Store> {
   Task<> load(std::string type, bool recover);
   Task<> unload();
   Task<> destroy();
-  /// Closes the device after an init or load that failed.
+  /// Closes the device after an init or load that failed, or when it is gone.
   Task<> abandon();
   Task<> grow();
   Task<> set_super_blob(BlobId id);

@@ -7,6 +7,7 @@
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/block_on.hpp>
+#include <spdkio/runtime/sleep.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,6 +15,7 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <set>
@@ -39,7 +41,10 @@ struct Media {
   std::vector<Change> changes;
   std::set<std::uint64_t> bad_blocks;  ///< reads of these fail
   std::int64_t writes_until_failure = -1;
-  std::uint64_t writes = 0, flushes = 0;
+  std::uint64_t writes = 0, flushes = 0, reads = 0;
+  bool slow = false;  ///< each request gives way to others before it ends
+  std::size_t in_flight = 0, most_in_flight = 0;
+  std::mutex mutex;  ///< around all of this while requests come from several Threads
 
   /// What a power cut leaves after the first `count` changes: all up to the last flush among them; of what came later
   /// any blocks.
@@ -75,10 +80,17 @@ class TestDisk final : public bdev::CoroutineDevice {
   }
 
   Task<> serve(bdev::IoRequest& io) override {
+    if (media_->slow) {
+      media_->most_in_flight = std::max(media_->most_in_flight, ++media_->in_flight);
+      for (int round = 0; round < 4; ++round) co_await yield();
+      --media_->in_flight;
+    }
+    const std::lock_guard lock(media_->mutex);
     const std::uint64_t offset = io.range().first.value * media_->block_size;
     const std::size_t size = io.range().count.value * media_->block_size;
     switch (io.type()) {
       case bdev::IoType::read: {
+        ++media_->reads;
         for (std::uint64_t block = io.range().first.value; block < io.range().end().value; ++block) {
           if (media_->bad_blocks.contains(block)) throw Error(nvme_sc::unrecovered_read_error);
         }
