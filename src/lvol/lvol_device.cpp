@@ -1,5 +1,8 @@
 #include "lvol/lvol_device.hpp"
 
+#include <spdkio/base/log.hpp>
+#include <spdkio/runtime/as_result.hpp>
+
 #include <nlohmann/json.hpp>
 
 #include <utility>
@@ -61,7 +64,9 @@ std::unique_ptr<bdev::DeviceThreadState> LvolDevice::make_thread_state() {
 
 Task<> LvolDevice::shut_down() {
   const blob::BlobId id = blob_.id();
-  co_await blob_.close();
+  auto closing = blob_.close();
+  const auto closed = co_await as_result(std::move(closing));
+  if (!closed) log::warn("lvol store {}: {}: {}", store_->name(), name(), closed.error().what());
   store_->device_is_gone(id);
 }
 

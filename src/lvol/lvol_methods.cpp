@@ -13,7 +13,6 @@
 namespace spdkio::lvol {
 namespace {
 
-using rpc::Json;
 using rpc::Params;
 
 blob::ClearMethod clear_method(const std::string& text) {

@@ -64,11 +64,11 @@ Task<std::shared_ptr<LvolStore>> LvolStore::create(std::string bdev, Options opt
   self->name_ = options.name;
   self->uuid_ = Uuid::random();
   self->blobs_ = co_await blob::Blobstore::init(bdev, store_options);
-  const std::string uuid = self->uuid_.to_string();
-  const blob::XattrView xattrs[] = {{"uuid", with_zero(uuid)}, {"name", with_zero(self->name_)}};
-  const blob::BlobOptions super{.xattrs = xattrs};
-  self->super_ = co_await self->blobs_.create(super);
-  co_await self->blobs_.set_super_blob(self->super_);
+  const auto written = co_await as_result(self->write_names());
+  if (!written) {
+    co_await self->blobs_.unload();
+    throw written.error();
+  }
   self->watch_base();
   co_return self;
 }
@@ -84,6 +84,14 @@ Task<std::shared_ptr<LvolStore>> LvolStore::load(std::string bdev) {
   }
   self->watch_base();
   co_return self;
+}
+
+Task<> LvolStore::write_names() {
+  const std::string uuid = uuid_.to_string();
+  const blob::XattrView xattrs[] = {{"uuid", with_zero(uuid)}, {"name", with_zero(name_)}};
+  const blob::BlobOptions super{.xattrs = xattrs};
+  super_ = co_await blobs_.create(super);
+  co_await blobs_.set_super_blob(super_);
 }
 
 Task<> LvolStore::read_names() {
@@ -190,7 +198,9 @@ Task<> LvolStore::base_removed() {
   const std::shared_ptr<LvolStore> self = shared_from_this();
   co_await unregister_all();
   watcher_->close();
-  co_await blobs_.store()->run(abandon(blobs_.store()), "lvol store abandon");
+  auto abandoning = blobs_.store()->run(abandon(blobs_.store()), "lvol store abandon");
+  const auto abandoned = co_await as_result(std::move(abandoning));
+  if (!abandoned) log::warn("lvol store {}: {}", name_, abandoned.error().what());
 }
 
 // ---- what there is

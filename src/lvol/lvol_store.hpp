@@ -81,6 +81,7 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   void base_resized(BlockCount) noexcept override {}
 
   void watch_base();
+  Task<> write_names();
   Task<> read_names();
   Task<> register_lvol(Lvol& lvol);
   Task<> unregister_lvol(Lvol& lvol);

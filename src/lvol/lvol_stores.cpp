@@ -69,7 +69,7 @@ Task<> LvolStores::examine_here(std::shared_ptr<bdev::DeviceState> device) {
   const std::string name = device->name();
   for (const auto& store : all()) co_await store->look_for_external(*device);
   const bool writable = !device->geometry().read_only && device->claim_info().type == bdev::Claim::none;
-  if (!writable) co_return;
+  if (!writable || !examining_) co_return;
   if (!co_await has_store(name)) co_return;
   const auto loaded = co_await as_result(LvolStore::load(name));
   if (!loaded) {

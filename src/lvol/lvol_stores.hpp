@@ -26,6 +26,8 @@ class LvolStores final : public bdev::Examiner {
 
   /// From then on new devices are looked at. The current Thread is the one for everything.
   void start();
+  /// Stores on new devices are left alone when it is off.
+  void set_examining(bool on) noexcept { examining_ = on; }
   /// Unloads all stores, the newest first.
   Task<> stop();
 
@@ -45,6 +47,7 @@ class LvolStores final : public bdev::Examiner {
   void require_free(const std::string& name);
 
   std::optional<ThreadHandle> home_;
+  bool examining_ = true;
   std::vector<std::shared_ptr<LvolStore>> stores_;
 };
 

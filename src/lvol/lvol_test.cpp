@@ -66,7 +66,7 @@ TEST_F(LvolTest, AVolumeIsABlockDevice) {
   write("lvs/vol", 512, 1024, 7);
   EXPECT_EQ(read("lvs/vol", 0, 512), all(512, 0));
   EXPECT_EQ(read("lvs/vol", 512, 1024), all(1024, 7));
-  EXPECT_EQ(block_on(bdev->stats()).write.operations, 1U);
+  EXPECT_EQ(block_on(bdev->stats())[bdev::IoType::write].operations, 1U);
   const auto shown = bdev->state()->driver_specific();
   EXPECT_EQ(shown["lvol"]["thin_provision"], true);
   EXPECT_EQ(shown["lvol"]["num_allocated_clusters"], 1);

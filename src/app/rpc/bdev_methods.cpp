@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "app/app_runtime.hpp"
 #include "app/rpc/bdev_json.hpp"
 #include "app/rpc/methods.hpp"
 
@@ -211,26 +212,30 @@ struct SetOptions {
   void fields(rpc::Params& p) {
     p.optional("bdev_io_pool_size", &bdev_io_pool_size, "Has no effect: requests live where they are waited for")
         .optional("bdev_io_cache_size", &bdev_io_cache_size, "Has no effect")
-        .optional("bdev_auto_examine", &bdev_auto_examine, "Must be true: new devices are always examined")
+        .optional("bdev_auto_examine", &bdev_auto_examine, "Whether new devices are searched for lvol stores")
         .optional("iobuf_small_cache_size", &iobuf_small_cache_size, "Has no effect")
         .optional("iobuf_large_cache_size", &iobuf_large_cache_size, "Has no effect");
-    p.check(bdev_auto_examine, "bdev_auto_examine", "must be true: new devices are always examined");
   }
 };
 
 /// Sizes of pools that this block layer does not have; accepted so that SPDK's configurations load.
-Task<Json> set_options(SetOptions) { co_return true; }
+Task<Json> set_options(detail::AppRuntime& app, SetOptions options) {
+  app.lvols().set_examining(options.bdev_auto_examine);
+  co_return true;
+}
 
 }  // namespace
 
-void register_bdev_methods(rpc::MethodTable& table) {
+void register_bdev_methods(rpc::MethodTable& table, detail::AppRuntime& app) {
   table.add<GetBdevs>("bdev_get_bdevs", "Block devices and what they can do", get_bdevs);
   table.add<GetIostat>("bdev_get_iostat", "Counters of block devices", get_iostat);
   table.add<ResetIostat>("bdev_reset_iostat", "Set counters to zero", reset_iostat);
   table.add<EnableHistogram>("bdev_enable_histogram", "Measure the latency of every operation", enable_histogram);
   table.add<GetHistogram>("bdev_get_histogram", "Latencies measured so far", get_histogram);
   table.add("bdev_wait_for_examine", "Wait until new devices have been examined", wait_for_examine);
-  table.add<SetOptions>("bdev_set_options", "Options of the block layer", set_options, rpc::RpcStates::startup);
+  table.add<SetOptions>(
+      "bdev_set_options", "Options of the block layer",
+      [&app](SetOptions options) { return set_options(app, options); }, rpc::RpcStates::startup);
 }
 
 }  // namespace spdkio::app

@@ -14,8 +14,8 @@ void register_methods(rpc::MethodTable& table, detail::AppRuntime& app) {
   register_thread_methods(table);
   register_log_methods(table);
   register_config_methods(table);
-  register_bdev_methods(table);
   register_observe_methods(table, app.observability());
+  register_bdev_methods(table, app);
 
   bdev::register_module_methods(table);
   lvol::register_methods(table, app.lvols());

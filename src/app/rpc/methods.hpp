@@ -23,7 +23,7 @@ void register_framework_methods(rpc::MethodTable& table, detail::AppRuntime& app
 void register_thread_methods(rpc::MethodTable& table);
 void register_log_methods(rpc::MethodTable& table);
 void register_config_methods(rpc::MethodTable& table);
-void register_bdev_methods(rpc::MethodTable& table);
 void register_observe_methods(rpc::MethodTable& table, Observability& observability);
+void register_bdev_methods(rpc::MethodTable& table, detail::AppRuntime& app);
 
 }  // namespace spdkio::app

@@ -96,7 +96,7 @@ TEST_F(MethodsTest, ListTheMethods) {
                              "bdev_set_options",         "bdev_malloc_create",   "bdev_malloc_delete",
                              "bdev_null_create",         "bdev_error_create",    "bdev_error_inject_error",
                              "bdev_delay_create",        "bdev_passthru_create", "bdev_split_create",
-                             "bdev_aio_create",          "bdev_uring_create"}) {
+                             "bdev_aio_create",          "bdev_uring_create",    "bdev_lvol_create_lvstore"}) {
       EXPECT_THAT(names, Contains(name));
     }
     const auto now = ok(client, "rpc_get_methods", {{"current", true}}).get<std::vector<std::string>>();
