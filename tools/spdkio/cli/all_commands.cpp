@@ -1,5 +1,6 @@
 
 #include "spdkio/bench/bench_command.hpp"
+#include "spdkio/blob/blob_command.hpp"
 #include "spdkio/cli/command.hpp"
 #include "spdkio/completion/completion_command.hpp"
 #include "spdkio/copy/copy_command.hpp"
@@ -18,9 +19,10 @@ namespace spdkio::tool {
 
 std::span<const AddCommand> all_commands() {
   static constexpr AddCommand commands[] = {
-      add_bench_command,    add_copy_command,   add_list_command,       add_serve_command, add_identify_command,
-      add_discover_command, add_nvme_command,   add_top_command,        add_trace_command, add_report_command,
-      add_rpc_command,      add_doctor_command, add_completion_command,
+      add_bench_command, add_copy_command,     add_blob_command,     add_list_command,
+      add_serve_command, add_identify_command, add_discover_command, add_nvme_command,
+      add_top_command,   add_trace_command,    add_report_command,   add_rpc_command,
+      add_doctor_command, add_completion_command,
   };
   return commands;
 }
