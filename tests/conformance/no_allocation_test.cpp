@@ -19,7 +19,10 @@
 #include <fstream>
 #include <new>
 #include <string>
+#include <utility>
 #include <vector>
+
+#include "lvol/lvol_store.hpp"
 
 namespace {
 
@@ -121,6 +124,33 @@ Task<std::string> delay_disk(std::string) {
   co_return "Disk";
 }
 
+/// The store is kept until the next one is made.
+std::shared_ptr<lvol::LvolStore> kept_store;
+
+Task<std::string> lvol_with(bool thin) {
+  co_await create_base();
+  lvol::LvolStore::Options options;
+  options.name = "lvs";
+  options.cluster_size = 32 << 10;
+  kept_store = co_await lvol::LvolStore::create("Base", options);
+  const Uuid uuid = co_await kept_store->create_lvol("Disk", 640 * 4096, thin, blob::ClearMethod::by_default);
+  co_return uuid.to_string();
+}
+Task<std::string> lvol_disk(std::string) { return lvol_with(false); }
+/// No two of its clusters lie in a row: what crosses a boundary is two operations.
+Task<std::string> scattered_lvol_disk(std::string) {
+  const std::string name = co_await lvol_with(true);
+  BdevDesc desc = co_await BdevDesc::open(name, Access::read_write);
+  IoChannel channel = desc.io_channel();
+  const DmaBuf data{32 << 10};
+  for (std::uint64_t cluster = 80; cluster-- > 0;) {
+    co_await desc.write(channel, data, ByteOffset{cluster * data.size()});
+  }
+  channel.close();
+  co_await desc.close();
+  co_return name;
+}
+
 /// Passes of one worker: each is a read, a write, and both with a scatter list of three pieces.
 Task<> work(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, std::uint64_t first, int rounds) {
   const std::array<DmaSpan, 3> pieces{buffer.subspan(0, 4096), buffer.subspan(8192, 4096), buffer.subspan(4096, 4096)};
@@ -217,6 +247,7 @@ TEST_P(NoAllocationTest, InTheSteadyState) {
       }
     }
     co_await desc.close();
+    if (const auto store = std::exchange(kept_store, nullptr)) co_await store->close();
   };
   block_on(body());
   thread.close();
@@ -228,7 +259,8 @@ INSTANTIATE_TEST_SUITE_P(On, NoAllocationTest,
                          ::testing::Values(Subject{"Null", null_disk}, Subject{"Malloc", malloc_disk},
                                            Subject{"FileIoUring", file_disk, true}, Subject{"Passthru", passthru_disk},
                                            Subject{"Split", split_disk}, Subject{"ErrorWithoutRules", error_disk},
-                                           Subject{"Delay", delay_disk}),
+                                           Subject{"Delay", delay_disk}, Subject{"Lvol", lvol_disk},
+                                           Subject{"LvolScattered", scattered_lvol_disk}),
                          [](const auto& instance) { return std::string(instance.param.test_name); });
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "conformance_fixture.hpp"
+#include "lvol/lvol_store.hpp"
 
 namespace spdkio::conformance {
 namespace {
@@ -99,6 +100,20 @@ Task<std::string> tower(std::string folder) {
   co_return "Disk";
 }
 
+/// The store is kept until the next one is made: it is told when its device goes.
+Task<std::string> lvol_on_malloc(bool thin) {
+  static std::shared_ptr<lvol::LvolStore> store;
+  co_await malloc_named("Base", 512, 4 * device_blocks);
+  lvol::LvolStore::Options options;
+  options.name = "lvs";
+  options.cluster_size = 64 << 10;
+  store = co_await lvol::LvolStore::create("Base", options);
+  const Uuid uuid = co_await store->create_lvol("Disk", device_blocks * 512, thin, blob::ClearMethod::by_default);
+  co_return uuid.to_string();
+}
+Task<std::string> lvol_thick(std::string) { return lvol_on_malloc(false); }
+Task<std::string> lvol_thin(std::string) { return lvol_on_malloc(true); }
+
 std::vector<Kind> library_kinds() {
   return {{"Malloc512", malloc_512},
           {"Malloc4096", malloc_4096},
@@ -111,6 +126,8 @@ std::vector<Kind> library_kinds() {
           {"SplitOverFile", split_file},
           {"Delay", delay},
           {"Error", error},
+          {"Lvol", lvol_thick},
+          {"LvolThin", lvol_thin},
           {"Tower", tower}};
 }
 
