@@ -104,10 +104,10 @@ void require_words(const BlobCommandOptions& options, std::size_t least, std::si
 
 /// The volumes of a store would hold it: devices are not examined.
 AppOptions app_options(const Session& session, const DevicePlan& devices) {
-  DevicePlan plan = devices;
-  Json config = plan.config();
+  Json config = devices.config();
   Json& calls = subsystem_calls(config, "bdev");
-  calls.insert(calls.begin(), {{"method", "bdev_set_options"}, {"params", {{"bdev_auto_examine", false}}}});
+  const Json no_examine = {{"method", "bdev_set_options"}, {"params", {{"bdev_auto_examine", false}}}};
+  calls.insert(calls.begin(), no_examine);
   AppOptions options = tool_app_options(session, devices);
   options.json_data = rpc::dump_json(config);
   options.name = "blob";
@@ -182,24 +182,25 @@ ExitCode copy(const BlobCommandOptions& options, Session& session) {
     throw Failure::usage(fmt::format("usage: spdkio blob {}", usage));
   }
   DevicePlan devices{options.config};
-  const std::string store = devices.add(options.store).bdev_name;
+  const DeviceSpec store_spec = devices.add(options.store);
+  const std::string& store = store_spec.bdev_name;
   const DevicePlan store_only = devices;
   const DeviceSpec other = devices.add(options.words[from ? 1 : 0]);
-  const BlobCopy wanted{.device = other.bdev_name, .blob = from ? from->id : to->id, .into_store = to.has_value()};
+  const BlobCopy wanted{.device = other.bdev_name, .id = from ? from->id : to->id, .into_store = to.has_value()};
   if (from && !other.path.empty()) {
     const auto bytes = [&] {
       return App::run_result(app_options(session, store_only), [&] { return blob_bytes(store, *from->id); });
     };
-    DestinationFile{other.path, "", options.overwrite}.make_ready(bytes);
+    DestinationFile{other.path, store_spec.path, options.overwrite}.make_ready(bytes);
   }
   const BlobCopyOutcome outcome = App::run_result(app_options(session, devices),
                                                   [&](App& app) { return copy_blob(app, store, wanted, session.err); });
   if (options.json) {
     const Json result = {
-        {"blob", blob::to_string(outcome.blob)}, {"bytes", outcome.bytes}, {"hole_bytes", outcome.hole_bytes}};
+        {"blob", blob::to_string(outcome.id)}, {"bytes", outcome.bytes}, {"hole_bytes", outcome.hole_bytes}};
     session.out.line(rpc::dump_json(result, 2));
   } else {
-    session.out.line(fmt::format("{}: copied {}, {} of them holes", blob::to_string(outcome.blob),
+    session.out.line(fmt::format("{}: copied {}, {} of them holes", blob::to_string(outcome.id),
                                  format_bytes(ByteCount{outcome.bytes}), format_bytes(ByteCount{outcome.hole_bytes})));
   }
   return ExitCode::success;

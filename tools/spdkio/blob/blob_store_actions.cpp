@@ -143,7 +143,7 @@ Task<> copy_piece(CopyState& state, std::uint64_t piece) {
   if (state.into_store) {
     const std::size_t there = static_cast<std::size_t>(
         at.value >= state.source_bytes ? 0 : std::min<std::uint64_t>(buffer.size(), state.source_bytes - at.value));
-    if (there != 0) co_await state.device->read(state.device_channel, buffer.first(there), at);
+    if (there != 0) co_await state.device->read(state.device_channel, buffer.subspan(0, there), at);
     const bool empty = std::ranges::all_of(buffer.bytes(), [](std::byte byte) { return byte == std::byte{0}; });
     if (empty && state.fresh) {
       state.holes += buffer.size();
@@ -183,14 +183,14 @@ Task<> copy_all(App& app, CopyState& state, const Terminal& terminal) {
 Task<BlobCopyOutcome> copy_in_store(App& app, Blobstore& store, BlobCopy copy, const Terminal& terminal) {
   CopyState state;
   state.into_store = copy.into_store;
-  state.fresh = !copy.blob;
+  state.fresh = !copy.id;
   state.device = co_await BdevDesc::open(copy.device, copy.into_store ? Access::read_only : Access::read_write);
   std::exception_ptr failure;
   BlobId id;
   try {
     state.source_bytes = state.device->size().value;
-    if (copy.blob) {
-      id = *copy.blob;
+    if (copy.id) {
+      id = *copy.id;
     } else {
       const std::uint64_t cluster = store.cluster_size();
       const blob::BlobOptions options{.num_clusters = (state.source_bytes + cluster - 1) / cluster, .thin = true};

@@ -23,13 +23,13 @@ struct NewBlobStore {
 
 /// One of the two is a blob.
 struct BlobCopy {
-  std::string device;                ///< name of the other one
-  std::optional<blob::BlobId> blob;  ///< none: a new, thin one
+  std::string device;              ///< name of the other one
+  std::optional<blob::BlobId> id;  ///< none: a new, thin one
   bool into_store = false;
 };
 
 struct BlobCopyOutcome {
-  blob::BlobId blob;
+  blob::BlobId id;
   std::uint64_t bytes = 0;
   std::uint64_t hole_bytes = 0;  ///< zeros that were not written
 };
