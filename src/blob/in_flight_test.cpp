@@ -67,7 +67,7 @@ TEST_F(InFlightTest, ListsOfPiecesAreCutAtSegments) {
 /// How many metadata pages there are does not matter, how many are in use does.
 TEST_F(InFlightTest, RecoveryReadsWhatIsInUse) {
   const auto reads_to_recover = [&](std::uint32_t metadata_pages, int blobs) {
-    const auto media = std::make_shared<Media>(std::size_t{64} << 20);
+    const auto media = std::make_shared<Media>(std::size_t{32} << 20);
     const std::string disk = plug_in(media);
     Blobstore store = block_on(Blobstore::init(
         disk, {.cluster_size = cluster, .metadata_pages = metadata_pages, .clear_method = ClearMethod::none}));
@@ -86,9 +86,9 @@ TEST_F(InFlightTest, RecoveryReadsWhatIsInUse) {
     return reads;
   };
   const auto few = reads_to_recover(1024, 10);
-  EXPECT_EQ(reads_to_recover(8192, 10), few);
+  EXPECT_EQ(reads_to_recover(4096, 10), few);
   EXPECT_LT(few, 60U);
-  const auto many = reads_to_recover(8192, 200);
+  const auto many = reads_to_recover(4096, 200);
   EXPECT_GT(many, few);
   EXPECT_LT(many, 200U * 3 + 60U);
 }
