@@ -70,7 +70,9 @@ Task<> LvolStores::examine_here(std::shared_ptr<bdev::DeviceState> device) {
   for (const auto& store : all()) co_await store->look_for_external(*device);
   const bool writable = !device->geometry().read_only && device->claim_info().type == bdev::Claim::none;
   if (!writable || !examining_) co_return;
-  if (!co_await has_store(name)) co_return;
+  const bool found = co_await has_store(name);
+  co_await device->reset_stats();  // nobody else has used it yet: counters are those of its users
+  if (!found) co_return;
   const auto loaded = co_await as_result(LvolStore::load(name));
   if (!loaded) {
     log::error("the lvol store on {} can't be loaded: {}", name, loaded.error().what());
