@@ -19,10 +19,9 @@ namespace spdkio::tool {
 
 std::span<const AddCommand> all_commands() {
   static constexpr AddCommand commands[] = {
-      add_bench_command, add_copy_command,     add_blob_command,     add_list_command,
-      add_serve_command, add_identify_command, add_discover_command, add_nvme_command,
-      add_top_command,   add_trace_command,    add_report_command,   add_rpc_command,
-      add_doctor_command, add_completion_command,
+      add_bench_command,    add_copy_command,     add_blob_command,   add_list_command,       add_serve_command,
+      add_identify_command, add_discover_command, add_nvme_command,   add_top_command,        add_trace_command,
+      add_report_command,   add_rpc_command,      add_doctor_command, add_completion_command,
   };
   return commands;
 }
