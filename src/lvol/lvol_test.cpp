@@ -1,6 +1,8 @@
 // Logical volumes as block devices, on disks in memory.
 #include <spdkio/bdev/bdev.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include "blob/test_disk.hpp"
 #include "lvol/lvol_stores.hpp"
 
@@ -30,24 +32,30 @@ class LvolTest : public StoreTest {
   static Uuid make_lvol(const std::shared_ptr<LvolStore>& store, const std::string& name, bool thin) {
     return block_on(store->create_lvol(name, lvol_bytes, thin, blob::ClearMethod::by_default));
   }
-  static void write(const std::string& device, std::uint64_t offset, std::size_t bytes, std::uint8_t value) {
-    BdevDesc desc = block_on(BdevDesc::open(device, Access::read_write));
+  static Task<> write_task(std::string device, ByteOffset offset, std::size_t bytes, std::byte value) {
+    BdevDesc desc = co_await BdevDesc::open(device, Access::read_write);
     IoChannel channel = desc.io_channel();
     DmaBuf data{bytes};
-    data.fill(std::byte{value});
-    block_on(desc.write(channel, data, ByteOffset{offset}));
-    block_on(desc.flush(channel));
+    data.fill(value);
+    co_await desc.write(channel, data, offset);
+    co_await desc.flush(channel);
     channel.close();
-    block_on(desc.close());
+    co_await desc.close();
   }
-  static std::vector<std::byte> read(const std::string& device, std::uint64_t offset, std::size_t bytes) {
-    BdevDesc desc = block_on(BdevDesc::open(device));
+  static Task<std::vector<std::byte>> read_task(std::string device, ByteOffset offset, std::size_t bytes) {
+    BdevDesc desc = co_await BdevDesc::open(device);
     IoChannel channel = desc.io_channel();
     const DmaBuf data{bytes};
-    block_on(desc.read(channel, data, ByteOffset{offset}));
+    co_await desc.read(channel, data, offset);
     channel.close();
-    block_on(desc.close());
-    return {data.bytes().begin(), data.bytes().end()};
+    co_await desc.close();
+    co_return std::vector<std::byte>(data.bytes().begin(), data.bytes().end());
+  }
+  static void write(const std::string& device, std::uint64_t offset, std::size_t bytes, std::uint8_t value) {
+    block_on(write_task(device, ByteOffset{offset}, bytes, std::byte{value}));
+  }
+  static std::vector<std::byte> read(const std::string& device, std::uint64_t offset, std::size_t bytes) {
+    return block_on(read_task(device, ByteOffset{offset}, bytes));
   }
   blob::BlobId id(const std::string& name) { return stores_.find_lvol(name).second; }
 
