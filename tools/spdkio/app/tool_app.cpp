@@ -9,7 +9,7 @@ AppOptions tool_app_options(const Session& session, const DevicePlan& devices) {
   log::set_level(session.global.verbose ? log::Level::debug : log::Level::warn);
   AppOptions options;
   options.engine = session.global.engine;
-  options.json_data = rpc::dump_json(devices.config());
+  if (!devices.config().empty()) options.json_data = rpc::dump_json(devices.config());
   return options;
 }
 

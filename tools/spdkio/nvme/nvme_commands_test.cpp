@@ -20,13 +20,13 @@
 namespace spdkio::tool {
 namespace {
 
-class NvmeCommands : public testing::Test {
+class NvmeCommands : public ::testing::Test {
  protected:
   void SetUp() override {
-    spdkio::testing::TargetProcessOptions options;
+    testing::TargetProcessOptions options;
     options.program = std::filesystem::read_symlink("/proc/self/exe").parent_path() / "bin" / "spdkio";
     options.devices = {"malloc:4MiB", "malloc:8MiB,block_size=4096"};
-    target_.emplace(spdkio::testing::TargetProcess::start(options));
+    target_.emplace(testing::TargetProcess::start(options));
     id_ = target_->transport_id().to_string();
     service_ = fmt::format("trtype:TCP traddr:127.0.0.1 trsvcid:{}", target_->port());
   }
@@ -39,7 +39,7 @@ class NvmeCommands : public testing::Test {
   }
   std::string path(const char* name) const { return (folder_.path() / name).string(); }
 
-  std::optional<spdkio::testing::TargetProcess> target_;
+  std::optional<testing::TargetProcess> target_;
   std::string id_;
   std::string service_;
   FakeRoot folder_;
