@@ -27,6 +27,12 @@
 
 namespace spdkio::blob::test {
 
+/// A copy of what it guards has one of its own.
+struct OwnMutex : std::mutex {
+  OwnMutex() = default;
+  OwnMutex(const OwnMutex&) noexcept : std::mutex() {}
+};
+
 /// What lies on a disk, and what was done to it.
 struct Media {
   explicit Media(std::size_t size, std::uint32_t block = 512) : bytes(size), block_size(block) {}
@@ -44,7 +50,7 @@ struct Media {
   std::uint64_t writes = 0, flushes = 0, reads = 0;
   bool slow = false;  ///< each request gives way to others before it ends
   std::size_t in_flight = 0, most_in_flight = 0;
-  std::mutex mutex;  ///< around all of this while requests come from several Threads
+  OwnMutex mutex;  ///< around all of this while requests come from several Threads
 
   /// What a power cut leaves after the first `count` changes: all up to the last flush among them; of what came later
   /// any blocks.

@@ -1,3 +1,4 @@
+#include <spdkio/runtime/frame_cache.hpp>
 #include <spdkio/runtime/scope.hpp>
 
 #include <spdkio/base/log.hpp>
@@ -25,7 +26,24 @@ std::coroutine_handle<> ScopeState::task_ended(TaskNode& node, std::exception_pt
 
 }  // namespace detail
 
-Scope::Scope(std::string name) : state_(std::make_shared<detail::ScopeState>(std::move(name))) {}
+namespace {
+
+/// A scope comes and goes like a coroutine's frame, often within one I/O: its memory is theirs.
+template <class T>
+struct FrameAllocator {
+  using value_type = T;
+  FrameAllocator() = default;
+  template <class U>
+  FrameAllocator(const FrameAllocator<U>&) noexcept {}
+  T* allocate(std::size_t count) { return static_cast<T*>(detail::allocate_frame(count * sizeof(T))); }
+  void deallocate(T* memory, std::size_t count) noexcept { detail::free_frame(memory, count * sizeof(T)); }
+  bool operator==(const FrameAllocator&) const noexcept { return true; }
+};
+
+}  // namespace
+
+Scope::Scope(std::string name)
+    : state_(std::allocate_shared<detail::ScopeState>(FrameAllocator<detail::ScopeState>{}, std::move(name))) {}
 
 Scope::~Scope() {
   state_->stop.unlink_from_parent();

@@ -33,7 +33,7 @@ Task<> run_for_each(std::size_t limit, Range range, F fn) {
   auto next = std::ranges::begin(range);
   const auto end = std::ranges::end(range);
   const StopToken stop = co_await stop_token();
-  Scope scope("for_each_concurrent");
+  Scope scope("for_each");  // short: a name that is kept in place
   std::exception_ptr failure;
   try {
     for (std::size_t i = 0; i < limit && next != end && !stop.stop_requested() && !scope.stop_requested(); ++i) {

@@ -2,6 +2,7 @@
 
 #include <spdkio/runtime/scope.hpp>
 
+#include <atomic>
 #include <thread>
 
 #include "conformance_fixture.hpp"
@@ -93,6 +94,7 @@ TEST_P(LifecycleTest, TwoThreadsOnOneDevice) {
       ASSERT_TRUE(equal(data, found));
     }
   };
+  std::atomic<bool> done{false};
   std::thread second([&] {
     Thread thread = Thread::attach("second");
     {
@@ -100,8 +102,11 @@ TEST_P(LifecycleTest, TwoThreadsOnOneDevice) {
       half(channel, 1024, 2);
     }
     thread.close();
+    done = true;
   });
   half(channel_, 0, 1);
+  // A device may need the Thread that made it for what is asked on another.
+  while (!done) thread_->poll();
   second.join();
   const auto stats = run(desc_->bdev().stats());
   ASSERT_TRUE(stats);

@@ -58,7 +58,7 @@ void print_store(const Terminal& out, const Json& store) {
   out.line(fmt::format("{} free of {}, clusters of {}{}{}", size_of(store, "free_bytes"), size_of(store, "total_bytes"),
                        size_of(store, "cluster_size"),
                        store["type"] == "" ? "" : ", type " + printable(store["type"].get<std::string>()),
-                       store["recovered"] == true ? ", recovered" : ""));
+                       store.value("recovered", false) ? ", recovered" : ""));
 }
 
 void print_damaged(const Terminal& out, const Json& damaged) {

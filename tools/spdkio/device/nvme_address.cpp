@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cctype>
 #include <charconv>
 #include <ranges>
 #include <string>
@@ -52,13 +54,15 @@ NvmeAddress parse_nvme_address(std::string_view text) {
       transport += fmt::format("{}{}", transport.empty() ? "" : " ", word);
     }
   }
+  // A port that is left out is that of NVMe over Fabrics. PCIe, which has none, is known before it is parsed.
+  const bool has_port = transport.find("trsvcid") != std::string::npos;
+  const auto lower = [](char c) { return static_cast<char>(std::tolower(static_cast<unsigned char>(c))); };
+  const bool over_network = std::ranges::search(transport, std::string_view("pcie"), {}, lower).empty();
   try {
-    address.id = nvme::TransportId::parse(transport);
+    address.id = nvme::TransportId::parse(over_network && !has_port ? transport + " trsvcid:4420" : transport);
   } catch (const Error& error) {
     throw Failure::usage(fmt::format("'{}': {}", text, error.what()));
   }
-  // A port that is left out is that of NVMe over Fabrics.
-  if (address.id.trtype != nvme::TransportType::pcie && address.id.trsvcid.empty()) address.id.trsvcid = "4420";
   return address;
 }
 
