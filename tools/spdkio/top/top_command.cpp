@@ -45,8 +45,9 @@ bool idle(const TopDevice& device) { return device.read_iops + device.write_iops
 /// The busiest devices first; idle ones only when asked for.
 void print_devices(const Terminal& out, const TopRates& rates, bool all) {
   std::vector<TopDevice> devices = rates.devices;
-  std::ranges::stable_sort(devices, std::greater{}, [](const TopDevice& device) {
-    return device.read_iops + device.write_iops + device.other_iops;
+  std::ranges::sort(devices, [](const TopDevice& a, const TopDevice& b) {
+    const auto rate = [](const TopDevice& device) { return device.read_iops + device.write_iops + device.other_iops; };
+    return rate(a) != rate(b) ? rate(a) > rate(b) : a.name < b.name;
   });
   Table table{{{"DEVICE"},
                {"READ/S", Align::right},
