@@ -68,6 +68,7 @@ class Detached {
           auto& promise = handle.promise();
           promise.ended();
           Sink sink(std::move(promise.sink_));
+          ErrorScope::set_current(nullptr);  // the frame's, which goes now
           handle.destroy();
           std::move(sink).deliver();
         }
