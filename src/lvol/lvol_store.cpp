@@ -5,6 +5,7 @@
 #include <spdkio/runtime/as_result.hpp>
 
 #include <algorithm>
+#include <array>
 #include <exception>
 #include <utility>
 
@@ -37,6 +38,16 @@ std::string text_xattr(const blob::Blob& blob, std::string_view name) {
   std::string text(reinterpret_cast<const char*>(value->data()), value->size() - 1);
   return text.contains('\0') ? std::string{} : text;
 }
+
+/// What a new volume's blob is told apart by. `name` must stay.
+struct NewLvol {
+  explicit NewLvol(const std::string& name) : xattrs{{{"name", with_zero(name)}, {"uuid", with_zero(uuid_text)}}} {}
+  NewLvol(const NewLvol&) = delete;
+
+  const Uuid uuid = Uuid::random();
+  const std::string uuid_text = uuid.to_string();
+  const std::array<blob::XattrView, 2> xattrs;
+};
 
 Task<> abandon(std::shared_ptr<blob::Store> store) { co_await store->abandon(); }
 
@@ -259,38 +270,32 @@ Task<Uuid> LvolStore::adopt(BlobId id, std::string name, Uuid uuid) {
 Task<Uuid> LvolStore::create_lvol(std::string name, std::uint64_t bytes, bool thin, blob::ClearMethod clear) {
   const auto guard = co_await changing_.lock();
   require_free(name);
-  const Uuid uuid = Uuid::random();
-  const std::string text = uuid.to_string();
-  const blob::XattrView xattrs[] = {{"name", with_zero(name)}, {"uuid", with_zero(text)}};
+  const NewLvol lvol(name);
   const std::uint64_t cluster = blobs_.cluster_size();
   const blob::BlobOptions options{.num_clusters = bytes / cluster + (bytes % cluster != 0 ? 1 : 0),
                                   .thin = thin,
                                   .clear_method = clear,
-                                  .xattrs = xattrs};
+                                  .xattrs = lvol.xattrs};
   const BlobId id = co_await blobs_.create(options);
-  co_return co_await adopt(id, name, uuid);
+  co_return co_await adopt(id, name, lvol.uuid);
 }
 
 Task<Uuid> LvolStore::snapshot(BlobId of, std::string name) {
   const auto guard = co_await changing_.lock();
   get(of);
   require_free(name);
-  const Uuid uuid = Uuid::random();
-  const std::string text = uuid.to_string();
-  const blob::XattrView xattrs[] = {{"name", with_zero(name)}, {"uuid", with_zero(text)}};
-  const BlobId id = co_await blobs_.snapshot(of, xattrs);
-  co_return co_await adopt(id, name, uuid);
+  const NewLvol lvol(name);
+  const BlobId id = co_await blobs_.snapshot(of, lvol.xattrs);
+  co_return co_await adopt(id, name, lvol.uuid);
 }
 
 Task<Uuid> LvolStore::clone(BlobId of, std::string name) {
   const auto guard = co_await changing_.lock();
   get(of);
   require_free(name);
-  const Uuid uuid = Uuid::random();
-  const std::string text = uuid.to_string();
-  const blob::XattrView xattrs[] = {{"name", with_zero(name)}, {"uuid", with_zero(text)}};
-  const BlobId id = co_await blobs_.clone(of, xattrs);
-  co_return co_await adopt(id, name, uuid);
+  const NewLvol lvol(name);
+  const BlobId id = co_await blobs_.clone(of, lvol.xattrs);
+  co_return co_await adopt(id, name, lvol.uuid);
 }
 
 Task<Uuid> LvolStore::clone_bdev(std::shared_ptr<bdev::DeviceState> device, std::string name) {
@@ -303,16 +308,14 @@ Task<Uuid> LvolStore::clone_bdev(std::shared_ptr<bdev::DeviceState> device, std:
         .with_operation("clone")
         .with_device(device->name());
   }
-  const Uuid uuid = Uuid::random();
-  const std::string text = uuid.to_string();
+  const NewLvol lvol(name);
   const std::string source = device->uuid().to_string();
-  const blob::XattrView xattrs[] = {{"name", with_zero(name)}, {"uuid", with_zero(text)}};
   const blob::BlobOptions options{.num_clusters = bytes / cluster,
                                   .thin = true,
-                                  .xattrs = xattrs,
+                                  .xattrs = lvol.xattrs,
                                   .external_snapshot = std::string_view(source.c_str(), source.size() + 1)};
   const BlobId id = co_await blobs_.create(options);
-  co_return co_await adopt(id, name, uuid);
+  co_return co_await adopt(id, name, lvol.uuid);
 }
 
 Task<> LvolStore::set_name(BlobId id, std::string name) {
