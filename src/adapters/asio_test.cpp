@@ -46,11 +46,13 @@
 #endif
 #endif
 
+#include "adapters/test_tasks.hpp"
 #include "runtime/test_support.hpp"
 
 namespace spdkio {
 namespace {
 
+using namespace adapters_test;
 using namespace runtime_test;
 namespace net = asio_adapter::net;
 #if defined(SPDKIO_BOOST_ASIO) || ASIO_VERSION >= 102400
@@ -83,16 +85,11 @@ class AsioAdapter : public ::testing::Test {
   AsioDriver driver{io, storage};
 };
 
-Task<int> answer(int value) {
-  co_await sleep_for(100us);
-  co_return value;
-}
 Task<> fail() {
   co_await sleep_for(100us);
   Error error(std::errc::io_error, "the disk is on fire");
   throw std::move(error).with_device("disk0").with_operation("read");
 }
-Task<> nap(std::chrono::nanoseconds duration) { co_await sleep_for(duration); }
 
 class NoDefault {
  public:

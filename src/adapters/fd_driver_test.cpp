@@ -14,18 +14,14 @@
 #include <string>
 #include <vector>
 
+#include "adapters/test_tasks.hpp"
 #include "runtime/test_support.hpp"
 
 namespace spdkio {
 namespace {
 
+using namespace adapters_test;
 using namespace runtime_test;
-
-Task<int> answer(int value) {
-  co_await sleep_for(100us);
-  co_return value;
-}
-Task<> nap(std::chrono::nanoseconds duration) { co_await sleep_for(duration); }
 
 class EpollLoop : public ::testing::Test {
  protected:

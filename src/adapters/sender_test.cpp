@@ -13,18 +13,14 @@
 #include <string>
 #include <variant>
 
+#include "adapters/test_tasks.hpp"
 #include "runtime/test_support.hpp"
 
 namespace spdkio {
 namespace {
 
+using namespace adapters_test;
 using namespace runtime_test;
-
-Task<int> answer(int value) {
-  co_await sleep_for(100us);
-  co_return value;
-}
-Task<> nap(std::chrono::nanoseconds duration) { co_await sleep_for(duration); }
 
 struct Env {
   std::stop_token token;

@@ -4,18 +4,14 @@
 
 #include <optional>
 
+#include "adapters/test_tasks.hpp"
 #include "runtime/test_support.hpp"
 
 namespace spdkio {
 namespace {
 
+using namespace adapters_test;
 using namespace runtime_test;
-
-Task<int> answer(int value) {
-  co_await sleep_for(100us);
-  co_return value;
-}
-Task<> nap(std::chrono::nanoseconds duration) { co_await sleep_for(duration); }
 
 class UvLoop : public ::testing::Test {
  public:

@@ -1,26 +1,11 @@
 // Commands cost the target no allocation once it is warm: counted on the OS thread that polls.
-#include <cstdlib>
-#include <new>
-
 #include "nvmf/test_fixture.hpp"
-
-namespace {
-
-thread_local std::uint64_t allocations = 0;
-
-}  // namespace
-
-// The sized and array forms of the standard library come here too.
-[[gnu::noinline]] void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* const memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
+#include "runtime/counted_new.hpp"
 
 namespace spdkio::nvmf::test {
 namespace {
+
+using runtime_test::allocations;
 
 class NoAllocation : public TargetTest, public ::testing::WithParamInterface<int> {
  protected:

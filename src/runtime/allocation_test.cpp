@@ -11,22 +11,9 @@
 #include <spdkio/runtime/with_timeout.hpp>
 
 #include <cstddef>
-#include <cstdlib>
-#include <new>
 
+#include "runtime/counted_new.hpp"
 #include "runtime/test_support.hpp"
-
-namespace {
-constinit thread_local std::size_t allocations = 0;
-}
-
-[[gnu::noinline]] void* operator new(std::size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
-[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
 namespace spdkio {
 namespace {

@@ -12,7 +12,6 @@
 
 #include <array>
 #include <atomic>
-#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
@@ -23,51 +22,13 @@
 #include <vector>
 
 #include "lvol/lvol_store.hpp"
-
-namespace {
-
-std::atomic<std::uint64_t> allocations{0};
-std::atomic<bool> counting{false};
-
-void note() noexcept {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-}
-
-}  // namespace
-
-// glibc's own entry points, under the names of the C functions: operator new ends here as well, and so does whatever a
-// C library does.
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-
-void* malloc(std::size_t bytes) noexcept {
-  note();
-  return __libc_malloc(bytes);
-}
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
-  note();
-  return __libc_calloc(count, bytes);
-}
-void* realloc(void* memory, std::size_t bytes) noexcept {
-  note();
-  return __libc_realloc(memory, bytes);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
-  note();
-  return __libc_memalign(alignment, bytes);
-}
-int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
-  note();
-  *memory = __libc_memalign(alignment, bytes);
-  return *memory == nullptr ? ENOMEM : 0;
-}
-}
+#include "runtime/counted_malloc.hpp"
 
 namespace spdkio {
 namespace {
+
+using runtime_test::allocations;
+using runtime_test::counting;
 
 using bdev::IoType;
 

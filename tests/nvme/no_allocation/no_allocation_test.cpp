@@ -13,8 +13,6 @@
 #include <gtest/gtest.h>
 
 #include <array>
-#include <atomic>
-#include <cerrno>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,49 +20,13 @@
 #include <span>
 #include <utility>
 
-namespace {
-
-std::atomic<std::uint64_t> allocations{0};
-std::atomic<bool> counting{false};
-
-void note() noexcept {
-  if (counting.load(std::memory_order_relaxed)) allocations.fetch_add(1, std::memory_order_relaxed);
-}
-
-}  // namespace
-
-// glibc's own entry points, under the names of the C functions: operator new ends here as well.
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-
-void* malloc(std::size_t bytes) noexcept {
-  note();
-  return __libc_malloc(bytes);
-}
-void* calloc(std::size_t count, std::size_t bytes) noexcept {
-  note();
-  return __libc_calloc(count, bytes);
-}
-void* realloc(void* memory, std::size_t bytes) noexcept {
-  note();
-  return __libc_realloc(memory, bytes);
-}
-void* aligned_alloc(std::size_t alignment, std::size_t bytes) noexcept {
-  note();
-  return __libc_memalign(alignment, bytes);
-}
-int posix_memalign(void** memory, std::size_t alignment, std::size_t bytes) noexcept {
-  note();
-  *memory = __libc_memalign(alignment, bytes);
-  return *memory == nullptr ? ENOMEM : 0;
-}
-}
+#include "runtime/counted_malloc.hpp"
 
 namespace spdkio {
 namespace {
+
+using runtime_test::allocations;
+using runtime_test::counting;
 
 constexpr int workers = 32;
 constexpr int warm_up = 100;
@@ -119,6 +81,34 @@ std::array<DmaSpan, 3> pieces_of(DmaSpan data) {
   return {data.subspan(0, first), data.subspan(first, second - first), data.subspan(second, data.size() - second)};
 }
 
+/// Writes, reads, and both with a scatter list, by turns. `disk` is a Namespace or a BdevDesc, `way` what leads to it.
+template <class Disk, class Way>
+Task<> transfer(const Disk& disk, const Way& way, DmaSpan data, LbaRange range, int i) {
+  const std::array<DmaSpan, 3> pieces = pieces_of(data);
+  switch (i % 4) {
+    case 0: {
+      auto writing = disk.write(way, data, range);
+      co_await writing;
+      break;
+    }
+    case 1: {
+      auto reading = disk.read(way, data, range);
+      co_await reading;
+      break;
+    }
+    case 2: {
+      auto writing = disk.write(way, pieces, range);
+      co_await writing;
+      break;
+    }
+    default: {
+      auto reading = disk.read(way, pieces, range);
+      co_await reading;
+      break;
+    }
+  }
+}
+
 /// Without Keep Alive, which is no I/O and may allocate.
 nvme::ControllerOptions options_with(bool digests) {
   nvme::ControllerOptions options;
@@ -137,29 +127,8 @@ Task<> through_namespace(nvme::TransportId address, bool digests) {
   auto io = [&](DmaSpan buffer, int worker, int i) -> Task<> {
     const LbaRange range = range_of(worker, i / 4);
     const DmaSpan data = buffer.subspan(0, ns.bytes(range.count));
-    const std::array<DmaSpan, 3> pieces = pieces_of(data);
-    switch (i % 4) {
-      case 0: {
-        auto writing = ns.write(qpair, data, range);
-        co_await writing;
-        break;
-      }
-      case 1: {
-        auto reading = ns.read(qpair, data, range);
-        co_await reading;
-        break;
-      }
-      case 2: {
-        auto writing = ns.write(qpair, pieces, range);
-        co_await writing;
-        break;
-      }
-      default: {
-        auto reading = ns.read(qpair, pieces, range);
-        co_await reading;
-        break;
-      }
-    }
+    auto moving = transfer(ns, qpair, data, range, i);
+    co_await std::move(moving);
     if (i % 50 == 0) {
       auto deallocating = ns.deallocate(qpair, range);
       co_await deallocating;
@@ -188,29 +157,8 @@ Task<> through_bdev(nvme::TransportId address, bool digests) {
     auto io = [&](DmaSpan buffer, int worker, int i) -> Task<> {
       const LbaRange range = range_of(worker, i / 4);
       const DmaSpan data = buffer.subspan(0, range.count.value * 512);
-      const std::array<DmaSpan, 3> pieces = pieces_of(data);
-      switch (i % 4) {
-        case 0: {
-          auto writing = disk.write(channel, data, range);
-          co_await writing;
-          break;
-        }
-        case 1: {
-          auto reading = disk.read(channel, data, range);
-          co_await reading;
-          break;
-        }
-        case 2: {
-          auto writing = disk.write(channel, pieces, range);
-          co_await writing;
-          break;
-        }
-        default: {
-          auto reading = disk.read(channel, pieces, range);
-          co_await reading;
-          break;
-        }
-      }
+      auto moving = transfer(disk, channel, data, range, i);
+      co_await std::move(moving);
       if (i % 50 == 0) {
         auto unmapping = disk.unmap(channel, range);
         co_await unmapping;
