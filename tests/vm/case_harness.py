@@ -1,7 +1,10 @@
 """The harness itself, with nothing of ours in it: the kernel's NVMe/TCP host against the kernel's target in one guest."""
 
+import os
+import signal
+
 import kernel_host
-from guest import CommandFailed, GuestError
+from guest import CommandFailed, GuestError, QemuCrashed
 from kernel_target import NQN, KernelTarget
 
 
@@ -33,6 +36,17 @@ def case_guest_that_dies(vm):
             raise AssertionError("the end of the guest was not noticed")
         except GuestError as error:
             assert "QEMU ended" in str(error), error
+
+
+def case_qemu_that_crashes(vm):
+    """Told apart from all other failures, since a case is run once more after it."""
+    with vm.guest() as guest:
+        os.kill(guest.pid, signal.SIGSEGV)
+        try:
+            guest.run("true", timeout=20)
+            raise AssertionError("the end of QEMU was not noticed")
+        except QemuCrashed as error:
+            assert "QEMU ended with -11" in str(error), error
 
 
 def case_kernel_to_kernel(vm):

@@ -11,7 +11,7 @@ BLOCKS_4096 = ",logical_block_size=4096,physical_block_size=4096"
 
 def _guest(vm, namespaces, controller=""):
     folder = vm.folder / "disks"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     return vm.guest(devices=devices(folder, namespaces, controller=controller), memory_mb=1024,
                     kernel_options="intel_iommu=on", archives=[program_archive(vm.exercise)])
 

@@ -17,6 +17,10 @@ class GuestError(Exception):
     pass
 
 
+class QemuCrashed(GuestError):
+    """A signal ended QEMU, which nothing that a guest does may bring about."""
+
+
 class CommandFailed(GuestError):
     def __init__(self, script, status, output):
         super().__init__(f"`{script.strip()}` ended with {status}:\n{output.rstrip()}")
@@ -51,7 +55,10 @@ class _Channel:
             if left <= 0:
                 raise GuestError(f"no answer in time: {what}")
             if select.select([self._socket], [], [], min(left, 1))[0]:
-                data = self._socket.recv(1 << 16)
+                try:
+                    data = self._socket.recv(1 << 16)
+                except ConnectionResetError:
+                    data = b""
                 if data:
                     self._buffer += data
                     return
@@ -157,7 +164,7 @@ class Guest:
             network += f",hostfwd=tcp:127.0.0.1:0-:{self._forward}"
         arguments = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-uuid", "6e7b1f7e-3c0a-4a52-9d6c-0f4f5a1c2b3d", "-machine", self._machine,
-            "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", str(self._cpus), "-m", str(self._memory_mb),
+            "-accel", "tcg,thread=single", "-cpu", "max", "-smp", str(self._cpus), "-m", str(self._memory_mb),
             "-kernel", self._kernel, "-initrd", initrd,
             "-append", f"console=ttyS0 panic=-1 mitigations=off nokaslr no_timer_check {self._kernel_options}",
             "-serial", f"file:{self._folder / 'console.log'}",
@@ -167,6 +174,7 @@ class Guest:
             "-netdev", network, "-device", "virtio-net-pci,netdev=net,romfile=",
             *self._devices,
         ]
+        # thread=single: with a thread for each processor QEMU itself crashes now and then, and is hardly faster on two cores.
         # no_timer_check: on a busy machine the emulated timer is late, which the kernel takes for a broken board.
         self._log = open(self._folder / "qemu.log", "wb")
         # QEMU must not outlive a test that is killed.
@@ -182,11 +190,16 @@ class Guest:
             table = self.qmp("human-monitor-command", command_line="info usernet")
             self.forwarded = int(re.search(r"HOST_FORWARD\]\s+\d+\s+127\.0\.0\.1\s+(\d+)", table).group(1))
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def _check_alive(self):
         if self._process.poll() is not None:
-            raise GuestError(f"QEMU ended with {self._process.returncode}:\n"
-                             + (self._folder / "qemu.log").read_text(errors="replace")
-                             + self.console())
+            kind = QemuCrashed if self._process.returncode < 0 else GuestError
+            raise kind(f"QEMU ended with {self._process.returncode}:\n"
+                       + (self._folder / "qemu.log").read_text(errors="replace")
+                       + self.console())
 
     def console(self):
         """The kernel's messages so far, the last of them."""

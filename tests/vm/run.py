@@ -14,7 +14,7 @@ import time
 import traceback
 
 import image as images
-from guest import Guest
+from guest import Guest, QemuCrashed
 
 
 class Bench:
@@ -30,6 +30,16 @@ class Bench:
     def guest(self, **options):
         self._guests += 1
         return Guest(self.image, self.folder / f"guest{self._guests}", **options)
+
+
+def run_case(case, bench):
+    """Once more after a crash of QEMU, which says nothing about what is tested; a second crash is a failure."""
+    try:
+        case(bench)
+    except QemuCrashed:
+        traceback.print_exc(file=sys.stdout)
+        print("QEMU crashed; the case runs again")
+        case(bench)
 
 
 def main():
@@ -51,7 +61,7 @@ def main():
     bench = Bench(image, folder, arguments.program, arguments.exercise)
     started = time.monotonic()
     try:
-        case(bench)
+        run_case(case, bench)
     except BaseException:
         traceback.print_exc(file=sys.stdout)
         for log in sorted(folder.rglob("*.log")):
