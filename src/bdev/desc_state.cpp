@@ -22,13 +22,28 @@ class DescState::EventWait : private detail::Waiter {
   detail::WaitQueue& queue_;
 };
 
+namespace {
+
+constexpr std::uint32_t allowed_types(Access access) noexcept {
+  std::uint32_t types = 0;
+  for (std::size_t i = 0; i < io_type_count; ++i) {
+    if (access != Access::read_only || !modifies(static_cast<IoType>(i))) types |= 1U << i;
+  }
+  return types;
+}
+
+}  // namespace
+
 DescState::DescState(std::shared_ptr<DeviceState> device, Access access)
-    : device_(std::move(device)), access_(access), home_(detail::ThreadCore::require_current("open").mailbox()) {
+    : device_(std::move(device)),
+      allowed_(allowed_types(access)),
+      access_(access),
+      home_(detail::ThreadCore::require_current("open").mailbox()) {
   device_->add_descriptor(*this);
 }
 
 DescState::DescState(std::shared_ptr<DeviceState> device, Access access, std::weak_ptr<BaseObserver> observer)
-    : device_(std::move(device)), access_(access), observer_(std::move(observer)) {
+    : device_(std::move(device)), allowed_(allowed_types(access)), access_(access), observer_(std::move(observer)) {
   device_->add_descriptor(*this);
 }
 
@@ -36,6 +51,13 @@ DescState::~DescState() {
   if (closed()) return;
   release_claim();
   device_->remove_descriptor(*this);
+}
+
+IoStatus DescState::refusal(const ChannelSlot* slot) const noexcept {
+  if (slot == nullptr || closed()) return IoStatus::misuse(Misuse::already_closed);
+  if (&slot->device() != device_.get()) return IoStatus::misuse(Misuse::invalid_argument);
+  if (&slot->core() != detail::ThreadCore::current()) return IoStatus::misuse(Misuse::wrong_thread);
+  return IoStatus::misuse(Misuse::read_only);
 }
 
 void DescState::close() {
@@ -51,7 +73,7 @@ void DescState::close() {
         .with_device(device_->name());
   }
   release_claim();
-  closed_.store(true, std::memory_order_relaxed);
+  allowed_.store(0, std::memory_order_relaxed);
   device_->remove_descriptor(*this);
   event_waiters_.wake_all();
 }

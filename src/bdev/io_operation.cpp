@@ -18,25 +18,23 @@ IoOperationBase::IoOperationBase(const IoOperationBase& other) noexcept
       desc_(other.desc_),
       target_(other.target_),
       single_(other.single_),
-      data_bytes_(other.data_bytes_),
-      early_(other.early_),
-      has_single_(other.has_single_) {}
+      data_bytes_(other.data_bytes_) {}
 
 void IoOperationBase::set_write_buffers(DmaSpans data) noexcept {
   write_iov = data.data();
   write_iov_count = static_cast<std::uint32_t>(data.size());
   std::uint64_t bytes = 0;
   for (const DmaSpan& span : data) bytes += span.size();
-  if (bytes != data_bytes_) early_ = IoStatus::misuse(Misuse::buffer_size);
+  if (bytes != data_bytes_) set_status(IoStatus::misuse(Misuse::buffer_size));
 }
 
 void IoOperationBase::set_source(LbaRange range) noexcept {
   source_lba = range.first.value;
-  if (!range.fits(desc_->device().num_blocks())) early_ = IoStatus::misuse(Misuse::out_of_range);
+  if (!range.fits(desc_->device().num_blocks())) set_status(IoStatus::misuse(Misuse::out_of_range));
 }
 
 Error IoOperationBase::error() const {
-  const IoStatus& status = early_.ok() ? this->status() : early_;
+  const IoStatus& status = this->status();
   const DeviceState& device = desc_->device();
   Error error = status.to_error();
   if (status.kind() == IoStatus::Kind::misuse) {

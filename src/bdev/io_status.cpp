@@ -9,18 +9,18 @@ IoStatus IoStatus::from(const Error& error) noexcept {
 }
 
 NvmeStatus IoStatus::nvme_status() const noexcept {
-  return {.sct = static_cast<std::uint8_t>(value_ >> 8),
-          .sc = static_cast<std::uint8_t>(value_),
-          .dnr = (nvme_flags_ & 1) != 0,
-          .more = (nvme_flags_ & 2) != 0,
-          .crd = static_cast<std::uint8_t>(nvme_flags_ >> 2 & 3)};
+  return {.sct = static_cast<std::uint8_t>(value() >> 8),
+          .sc = static_cast<std::uint8_t>(value()),
+          .dnr = (nvme_flags() & 1) != 0,
+          .more = (nvme_flags() & 2) != 0,
+          .crd = static_cast<std::uint8_t>(nvme_flags() >> 2 & 3)};
 }
 
 Error IoStatus::to_error() const {
-  switch (kind_) {
-    case Kind::nvme: return Error(nvme_status()).with_outcome(outcome_);
-    case Kind::misuse: return Error(static_cast<Misuse>(value_)).with_outcome(Outcome::never_submitted);
-    default: return Error::from_errno(value_).with_outcome(outcome_);
+  switch (kind()) {
+    case Kind::nvme: return Error(nvme_status()).with_outcome(outcome());
+    case Kind::misuse: return Error(static_cast<Misuse>(value())).with_outcome(Outcome::never_submitted);
+    default: return Error::from_errno(value()).with_outcome(outcome());
   }
 }
 

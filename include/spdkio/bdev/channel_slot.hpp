@@ -28,9 +28,8 @@ class ChannelSlot {
   ChannelSlot& operator=(const ChannelSlot&) = delete;
 
   /// Hands a checked request to the module. It ends through its `on_complete`, maybe before this returns.
-  void submit(Io& io) noexcept {
+  [[gnu::always_inline]] void submit(Io& io) noexcept {
     io.slot_ = this;
-    io.status_ = IoStatus{};
     ++in_flight_;
     SPDKIO_PROBE(bdev_submit, this, &io, static_cast<int>(io.type), io.lba, io.blocks);
     io.start_ticks_ = 0;
@@ -46,7 +45,7 @@ class ChannelSlot {
   void abort(Io& io) noexcept;
 
   /// Success when the request may be submitted; otherwise why not. `data_bytes` is the sum of its buffers.
-  IoStatus check(const Io& io, std::uint64_t data_bytes) const noexcept {
+  [[gnu::always_inline]] IoStatus check(const Io& io, std::uint64_t data_bytes) const noexcept {
     const auto index = static_cast<std::uint32_t>(io.type);
     if ((supported_ >> index & 1) == 0) [[unlikely]]
       return IoStatus::misuse(Misuse::not_supported);
@@ -58,10 +57,9 @@ class ChannelSlot {
       if (data_bytes != io.blocks * block_size_ || io.blocks == 0) [[unlikely]] {
         return IoStatus::misuse(io.blocks == 0 ? Misuse::out_of_range : Misuse::buffer_size);
       }
-      std::uintptr_t address_bits = 0;
-      for (std::uint32_t i = 0; i < io.iov_count; ++i) {
-        address_bits |= reinterpret_cast<std::uintptr_t>(io.iov[i].data());
-        if (i + 1 < io.iov_count) address_bits |= io.iov[i].size();
+      auto address_bits = reinterpret_cast<std::uintptr_t>(io.iov[0].data());
+      for (std::uint32_t i = 1; i < io.iov_count; ++i) {
+        address_bits |= io.iov[i - 1].size() | reinterpret_cast<std::uintptr_t>(io.iov[i].data());
       }
       if ((address_bits & alignment_mask_) != 0) [[unlikely]]
         return IoStatus::misuse(Misuse::misaligned);

@@ -42,19 +42,16 @@ class DescState : public std::enable_shared_from_this<DescState> {
   Access access() const noexcept { return access_; }
   /// Null when there is none, or none any more.
   std::shared_ptr<BaseObserver> observer() const noexcept { return observer_.lock(); }
-  bool closed() const noexcept { return closed_.load(std::memory_order_relaxed); }
+  bool closed() const noexcept { return allowed_.load(std::memory_order_relaxed) == 0; }
 
   /// What forbids this operation through this descriptor and slot, or success. Inline: it is asked for every I/O.
   IoStatus check(const ChannelSlot* slot, IoType type) const noexcept {
-    if (slot == nullptr || closed()) [[unlikely]]
-      return IoStatus::misuse(Misuse::already_closed);
-    if (&slot->device() != device_.get()) [[unlikely]]
-      return IoStatus::misuse(Misuse::invalid_argument);
-    if (&slot->core() != detail::ThreadCore::current()) [[unlikely]]
-      return IoStatus::misuse(Misuse::wrong_thread);
-    if (access_ == Access::read_only && modifies(type)) [[unlikely]]
-      return IoStatus::misuse(Misuse::read_only);
-    return IoStatus::success();
+    const std::uint32_t allowed = allowed_.load(std::memory_order_relaxed);
+    if (slot != nullptr && &slot->device() == device_.get() && &slot->core() == detail::ThreadCore::current() &&
+        (allowed >> static_cast<std::uint32_t>(type) & 1) != 0) [[likely]] {
+      return IoStatus::success();
+    }
+    return refusal(slot);
   }
 
   /// Home Thread, if it has one. Throws Misuse::already_closed the second time.
@@ -68,11 +65,13 @@ class DescState : public std::enable_shared_from_this<DescState> {
 
  private:
   class EventWait;
+  IoStatus refusal(const ChannelSlot* slot) const noexcept;
+
   std::shared_ptr<DeviceState> device_;
+  std::atomic<std::uint32_t> allowed_;  ///< a bit for each IoType; 0: closed
   Access access_;
   std::shared_ptr<detail::Mailbox> home_;  ///< null for a module's
   std::weak_ptr<BaseObserver> observer_;
-  std::atomic<bool> closed_{false};
   std::optional<std::string> claimed_by_;
   std::deque<BdevEvent> events_;
   detail::WaitQueue event_waiters_;

@@ -96,13 +96,14 @@ class Io {
 
   Io() noexcept = default;
   /// Only before it was submitted.
-  Io(const Io&) = default;
+  Io(const Io& other) noexcept : on_complete_(other.on_complete_), status_(other.status_) { assign_request(other); }
   Io& operator=(const Io&) = delete;
 
   // ---- what is asked; set before the submit and left alone by modules
   IoType type = IoType::read;
-  bool fua = false;          ///< write: durable when it completes
-  ZoneAction zone_action{};  ///< zone_management
+  bool fua = false;           ///< write: durable when it completes
+  ZoneAction zone_action{};   ///< zone_management
+  std::uint8_t reserved = 0;  // no hole, so that what is fixed here is one store
   std::uint32_t iov_count = 0;
   const DmaSpan* iov = nullptr;  ///< data, `iov_count` pieces; the sum of their sizes is `blocks` blocks
   std::uint64_t lba = 0;         ///< first block; for copy the destination
@@ -160,12 +161,17 @@ class Io {
   // ---- for the submitter
   void set_on_complete(OnComplete on_complete) noexcept { on_complete_ = on_complete; }
 
+ protected:
+  /// Of a request that is not submitted, and why; success: that may still come.
+  void set_status(IoStatus status) noexcept { status_ = status; }
+
  private:
   friend class ChannelSlot;
-  ChannelSlot* slot_ = nullptr;
   OnComplete on_complete_ = nullptr;
   IoStatus status_;
-  std::uint64_t start_ticks_ = 0;  ///< 0: this request is not timed
+  // Set by every submit.
+  ChannelSlot* slot_;
+  std::uint64_t start_ticks_;  ///< 0: this request is not timed
   alignas(std::max_align_t) std::byte context_[context_bytes];
 };
 

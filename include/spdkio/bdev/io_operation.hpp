@@ -54,7 +54,7 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   }
   void set_buffers(DmaSpan buffer) noexcept {
     single_ = buffer;
-    has_single_ = true;
+    iov_count = 1;
     data_bytes_ = buffer.size();
   }
   void set_buffers(DmaSpans buffers) noexcept {
@@ -81,7 +81,7 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
       blocks = bytes / block_size;
       if (first % block_size == 0 && bytes % block_size == 0) return;
     }
-    early_ = IoStatus::misuse(Misuse::misaligned);
+    set_status(IoStatus::misuse(Misuse::misaligned));
   }
   /// As many bytes as the buffers have.
   void set_where(ByteOffset offset) noexcept { set_where(ByteRange{offset, ByteCount{data_bytes_}}); }
@@ -106,22 +106,20 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   enum class State : std::uint8_t { fresh, submitting, in_flight, done };
 
   bool start(std::coroutine_handle<> waiting, detail::PromiseBase* promise) noexcept {
-    if (has_single_) {
-      iov = &single_;
-      iov_count = 1;
-    }
-    if (early_.ok()) [[likely]]
-      early_ = desc_->check(target_, type);
-    if (early_.ok()) [[likely]]
-      early_ = target_->check(*this, data_bytes_);
-    if (!early_.ok()) [[unlikely]]
-      return false;
-    detail::StopState* stop = promise != nullptr ? promise->stop_state() : nullptr;
-    if (stop != nullptr && stop->stop_requested()) [[unlikely]] {
-      early_ = IoStatus::cancelled(Outcome::never_submitted);
-      return false;
-    }
     set_waiting(waiting, promise);
+    if (iov == nullptr && iov_count == 1) iov = &single_;
+    if (!status().ok()) [[unlikely]]
+      return false;
+    IoStatus refusal = desc_->check(target_, type);
+    if (refusal.ok()) [[likely]]
+      refusal = target_->check(*this, data_bytes_);
+    detail::StopState* const stop = promise != nullptr ? promise->stop_state() : nullptr;
+    if (stop != nullptr && stop->stop_requested() && refusal.ok()) [[unlikely]]
+      refusal = IoStatus::cancelled(Outcome::never_submitted);
+    if (!refusal.ok()) [[unlikely]] {
+      set_status(refusal);
+      return false;
+    }
     state_ = State::submitting;
     set_on_complete(on_complete);
     target_->submit(*this);
@@ -132,7 +130,7 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
     }
     state_ = State::in_flight;
     if (stop != nullptr) stop->add(*this);
-    if (promise != nullptr) promise->set_waiting_on(to_string(type).data());
+    if (promise != nullptr) promise->set_waiting_on(io_type_names[static_cast<std::size_t>(type)].data());
     return true;
   }
   static void on_complete(Io& io) noexcept {
@@ -149,15 +147,13 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
     auto& self = static_cast<IoOperationBase&>(node);
     self.target_->abort(self);
   }
-  bool succeeded() const noexcept { return early_.ok() && status().ok(); }
+  bool succeeded() const noexcept { return status().ok(); }
   void destroyed_in_flight() const noexcept;
 
   DescState* desc_;
   ChannelSlot* target_;
-  DmaSpan single_;
+  DmaSpan single_;  ///< the data, if `iov` is null and `iov_count` 1
   std::uint64_t data_bytes_ = 0;
-  IoStatus early_;  ///< why it was not submitted
-  bool has_single_ = false;
   State state_ = State::fresh;
 };
 

@@ -15,26 +15,15 @@ class IoStatus {
   static constexpr IoStatus success() noexcept { return {}; }
   /// `errno_value` is positive.
   static constexpr IoStatus system(int errno_value, Outcome outcome = Outcome::failed) noexcept {
-    IoStatus status;
-    status.kind_ = Kind::system;
-    status.outcome_ = outcome;
-    status.value_ = errno_value;
-    return status;
+    return {Kind::system, outcome, 0, errno_value};
   }
   static constexpr IoStatus nvme(NvmeStatus value, Outcome outcome = Outcome::failed) noexcept {
-    IoStatus status;
-    status.kind_ = value.ok() ? Kind::success : Kind::nvme;
-    status.outcome_ = outcome;
-    status.value_ = value.sct << 8 | value.sc;
-    status.nvme_flags_ = static_cast<std::uint8_t>((value.dnr ? 1 : 0) | (value.more ? 2 : 0) | (value.crd & 3) << 2);
-    return status;
+    if (value.ok()) return {};
+    const auto flags = static_cast<std::uint8_t>((value.dnr ? 1 : 0) | (value.more ? 2 : 0) | (value.crd & 3) << 2);
+    return {Kind::nvme, outcome, flags, value.sct << 8 | value.sc};
   }
   static constexpr IoStatus misuse(Misuse code) noexcept {
-    IoStatus status;
-    status.kind_ = Kind::misuse;
-    status.outcome_ = Outcome::never_submitted;
-    status.value_ = static_cast<int>(code);
-    return status;
+    return {Kind::misuse, Outcome::never_submitted, 0, static_cast<int>(code)};
   }
   /// No slot or memory just now: the block layer parks the I/O and submits it again; the submitter never sees it.
   static constexpr IoStatus no_memory() noexcept { return system(12, Outcome::never_submitted); }
@@ -43,21 +32,26 @@ class IoStatus {
   /// Keeps what an Error of another device or call said.
   static IoStatus from(const Error& error) noexcept;
 
-  constexpr bool ok() const noexcept { return kind_ == Kind::success; }
-  constexpr Kind kind() const noexcept { return kind_; }
-  constexpr Outcome outcome() const noexcept { return outcome_; }
+  constexpr bool ok() const noexcept { return bits_ == 0; }
+  constexpr Kind kind() const noexcept { return static_cast<Kind>(bits_ & 0xFF); }
+  constexpr Outcome outcome() const noexcept { return static_cast<Outcome>(bits_ >> 8 & 0xFF); }
   constexpr bool is_no_memory() const noexcept { return *this == no_memory(); }
-  constexpr int value() const noexcept { return value_; }
+  constexpr int value() const noexcept { return static_cast<int>(bits_ >> 32); }
   NvmeStatus nvme_status() const noexcept;
   constexpr bool operator==(const IoStatus&) const noexcept = default;
   /// Not for success.
   Error to_error() const;
 
  private:
-  Kind kind_ = Kind::success;
-  Outcome outcome_ = Outcome::failed;
-  std::uint8_t nvme_flags_ = 0;
-  std::int32_t value_ = 0;
+  constexpr IoStatus(Kind kind, Outcome outcome, std::uint8_t nvme_flags, int value) noexcept
+      : bits_(static_cast<std::uint64_t>(kind) | static_cast<std::uint64_t>(outcome) << 8 |
+              static_cast<std::uint64_t>(nvme_flags) << 16 |
+              static_cast<std::uint64_t>(static_cast<std::uint32_t>(value)) << 32) {}
+  constexpr std::uint8_t nvme_flags() const noexcept { return static_cast<std::uint8_t>(bits_ >> 16 & 0xFF); }
+
+  /// One word, not fields: written and read whole on every I/O. From the lowest byte: kind, outcome, NVMe flags, 0, and
+  /// four of the value. All 0 for success.
+  std::uint64_t bits_ = 0;
 };
 static_assert(sizeof(IoStatus) == 8);
 

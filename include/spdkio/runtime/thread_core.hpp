@@ -27,8 +27,8 @@ namespace spdkio::detail {
 
 /// A coroutine waiting for its turn; the node lives in the awaiter.
 struct ReadyNode {
-  ReadyNode* next_ready = nullptr;
   std::coroutine_handle<> handle;
+  ReadyNode* next_ready = nullptr;
   ErrorScope* scope = nullptr;  ///< the coroutine's; null for those of other libraries
 
   void set_waiting(std::coroutine_handle<> waiting, ErrorScope* its_scope) noexcept {
