@@ -1,5 +1,6 @@
 #include "bdev_modules/malloc/copy.hpp"
 
+#include <cstdint>
 #include <cstring>
 
 #if defined(__x86_64__)
@@ -56,6 +57,19 @@ void copy_generic(std::byte* to, const std::byte* from, std::size_t bytes, const
   if (at < bytes) std::memcpy(to + at, from + at, bytes - at);
 }
 
+[[gnu::target("avx2")]] void stream_avx2(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
+  std::size_t at = 0;
+  if (reinterpret_cast<std::uintptr_t>(to) % line == 0) {
+    for (; at + line <= bytes; at += line) {
+      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at));
+      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from + at + line / 2));
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at), first);
+      _mm256_stream_si256(reinterpret_cast<__m256i*>(to + at + line / 2), second);
+    }
+  }
+  if (at < bytes) std::memcpy(to + at, from + at, bytes - at);
+}
+
 #endif
 
 using Copy = void (*)(std::byte*, const std::byte*, std::size_t, const std::byte*) noexcept;
@@ -70,10 +84,31 @@ Copy choose() noexcept {
 
 const Copy chosen = choose();
 
+using Stream = void (*)(std::byte*, const std::byte*, std::size_t) noexcept;
+
+Stream choose_stream() noexcept {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return stream_avx2;
+#endif
+  return [](std::byte* to, const std::byte* from, std::size_t bytes) noexcept { std::memcpy(to, from, bytes); };
+}
+
+const Stream chosen_stream = choose_stream();
+
 }  // namespace
 
 void copy_and_prefetch(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept {
   chosen(to, from, bytes, next);
+}
+
+void copy_around_cache(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
+  chosen_stream(to, from, bytes);
+}
+
+void finish_copies_around_cache() noexcept {
+#if defined(__x86_64__)
+  _mm_sfence();
+#endif
 }
 
 }  // namespace spdkio::bdev

@@ -1,5 +1,8 @@
 #include "bdev_modules/malloc/malloc_channel.hpp"
 
+#include <array>
+
+#include "bdev_modules/malloc/copy.hpp"
 #include "bdev_modules/malloc/malloc_device.hpp"
 
 namespace spdkio::bdev {
@@ -8,6 +11,9 @@ namespace {
 constexpr std::uint64_t prefetch_up_to = 16 * 1024;
 /// A completion may submit the next request at once; what it submits must not keep the Thread from its other work.
 constexpr std::size_t requests_per_round = 256;
+/// What is executed before the first of it completes.
+constexpr std::size_t requests_per_batch = 16;
+constexpr std::uint64_t bytes_per_batch = 128 * 1024;
 }  // namespace
 
 MallocChannel::MallocChannel(MallocDevice& device)
@@ -32,25 +38,51 @@ void MallocChannel::abort(Io& io) noexcept {
   }
 }
 
-const std::byte* MallocChannel::prefetch_target(const Io* io) const noexcept {
-  if (io == nullptr || (io->type != IoType::read && io->type != IoType::write)) return nullptr;
-  return device_.block(io->lba);
+/// Where the request behind `io` starts, if its memory is worth asking for.
+const std::byte* MallocChannel::prefetch_target(const Io& io) const noexcept {
+  const Io* const following = head_;
+  if (following == nullptr || following->blocks != io.blocks ||
+      io.blocks * device_.geometry().block_size > prefetch_up_to) {
+    return nullptr;
+  }
+  const bool touches = following->type == IoType::read || following->type == IoType::write;
+  return touches ? device_.block(following->lba) : nullptr;
+}
+
+bool MallocChannel::writes_around_cache(const Io& io) noexcept {
+  if (io.type != IoType::read && io.type != IoType::write) return false;
+  const std::uint64_t block_size = device_.geometry().block_size;
+  const bool known = touched_.touch(io.lba * block_size);
+  return !known && io.type == IoType::write && io.blocks * block_size >= TouchedPages::page_size;
+}
+
+/// Executes some of what waits, then completes it: whoever hears of a write may hand the block to another OS thread.
+std::size_t MallocChannel::run_batch() noexcept {
+  std::array<Io*, requests_per_batch> done;
+  std::array<IoStatus, requests_per_batch> statuses;
+  std::size_t count = 0;
+  std::uint64_t blocks = 0;
+  const std::uint64_t most_blocks = bytes_per_batch / device_.geometry().block_size;
+  bool around_cache = false;
+  while (head_ != nullptr && count < requests_per_batch && blocks < most_blocks) {
+    Io& io = *head_;
+    head_ = io.next;
+    if (head_ == nullptr) tail_ = &head_;
+    const MallocDevice::Hints hints{.next = prefetch_target(io), .around_cache = writes_around_cache(io)};
+    around_cache |= hints.around_cache;
+    statuses[count] = device_.execute(io, hints);
+    done[count++] = &io;
+    blocks += io.blocks;
+  }
+  if (around_cache) finish_copies_around_cache();
+  for (std::size_t i = 0; i < count; ++i) done[i]->complete(statuses[i]);
+  return count;
 }
 
 std::size_t MallocChannel::run_queue(detail::Deferred& deferred) noexcept {
   auto& self = static_cast<MallocChannel&>(deferred);
   std::size_t count = 0;
-  // Taken one by one: a completion may abort one that still waits here.
-  while (self.head_ != nullptr && count < requests_per_round) {
-    Io* io = self.head_;
-    self.head_ = io->next;
-    if (self.head_ == nullptr) self.tail_ = &self.head_;
-    const Io* following = self.head_;
-    const bool ahead = following != nullptr && io->blocks == following->blocks &&
-                       io->blocks * self.device_.geometry().block_size <= prefetch_up_to;
-    io->complete(self.device_.execute(*io, ahead ? self.prefetch_target(following) : nullptr));
-    ++count;
-  }
+  while (self.head_ != nullptr && count < requests_per_round) count += self.run_batch();
   if (self.head_ != nullptr) self.core_.defer(self);
   return count;
 }

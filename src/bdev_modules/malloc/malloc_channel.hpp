@@ -3,11 +3,14 @@
 #include <spdkio/bdev/channel.hpp>
 #include <spdkio/runtime/thread_core.hpp>
 
+#include "bdev_modules/malloc/touched_pages.hpp"
+
 namespace spdkio::bdev {
 
 class MallocDevice;
 
-/// Collects the requests of one poll round, so that while one is copied the memory of the next is already on its way.
+/// Collects the requests of one poll round, so that while one is copied the memory of the next is already on its way,
+/// and several writes around the cache are waited for at once.
 class MallocChannel final : public Channel, private detail::Deferred {
  public:
   explicit MallocChannel(MallocDevice& device);
@@ -16,12 +19,15 @@ class MallocChannel final : public Channel, private detail::Deferred {
 
  private:
   static std::size_t run_queue(detail::Deferred& self) noexcept;
-  const std::byte* prefetch_target(const Io* io) const noexcept;
+  std::size_t run_batch() noexcept;
+  bool writes_around_cache(const Io& io) noexcept;
+  const std::byte* prefetch_target(const Io& io) const noexcept;
 
   MallocDevice& device_;
   detail::ThreadCore& core_;
   Io* head_ = nullptr;
   Io** tail_ = &head_;
+  TouchedPages touched_;
 };
 
 }  // namespace spdkio::bdev

@@ -87,18 +87,18 @@ bool MallocDevice::supports(IoType type) const noexcept {
 
 std::unique_ptr<Channel> MallocDevice::make_channel() { return std::make_unique<MallocChannel>(*this); }
 
-IoStatus MallocDevice::execute(Io& io, const std::byte* next) noexcept {
+IoStatus MallocDevice::execute(Io& io, Hints hints) noexcept {
   if (!io.metadata.empty() && io.metadata.size() != io.blocks * geometry().metadata_size) {
     return IoStatus::misuse(Misuse::buffer_size);
   }
   switch (io.type) {
-    case IoType::read: return read(io, next);
-    case IoType::write: return write(io, io.spans(), next);
+    case IoType::read: return read(io, hints.next);
+    case IoType::write: return write(io, io.spans(), hints);
     case IoType::compare: return compare(io);
     case IoType::compare_and_write: {
       const std::lock_guard lock(compare_mutex_);
       const IoStatus compared = compare(io);
-      return compared.ok() ? write(io, {io.write_iov, io.write_iov_count}, nullptr) : compared;
+      return compared.ok() ? write(io, {io.write_iov, io.write_iov_count}, {}) : compared;
     }
     case IoType::copy: return copy(io);
     case IoType::write_zeroes:
@@ -120,16 +120,19 @@ IoStatus MallocDevice::read(const Io& io, const std::byte* next) noexcept {
   return geometry().dif_type == DifType::none ? IoStatus::success() : verify_stored(io.lba, io.blocks);
 }
 
-IoStatus MallocDevice::write(const Io& io, DmaSpans from, const std::byte* next) noexcept {
+IoStatus MallocDevice::write(const Io& io, DmaSpans from, Hints hints) noexcept {
   if (geometry().dif_type != DifType::none) {
     const IoStatus verified = verify_incoming(io, from);
     if (!verified.ok()) return verified;
   }
   std::byte* to = data_.data() + io.lba * geometry().block_size;
   for (const DmaSpan& span : from) {
-    copy_and_prefetch(to, span.data(), span.size(), next);
+    if (hints.around_cache) {
+      copy_around_cache(to, span.data(), span.size());
+    } else {
+      copy_and_prefetch(to, span.data(), span.size(), std::exchange(hints.next, nullptr));
+    }
     to += span.size();
-    next = nullptr;
   }
   if (!io.metadata.empty()) {
     std::memcpy(metadata_.data() + io.lba * geometry().metadata_size, io.metadata.data(), io.metadata.size());

@@ -18,13 +18,16 @@ class MallocDevice final : public Device {
   std::unique_ptr<Channel> make_channel() override;
   nlohmann::ordered_json config() const override;
 
-  /// Executes a request; `next` is where the one behind it starts (null: none or not known).
-  IoStatus execute(Io& io, const std::byte* next) noexcept;
+  struct Hints {
+    const std::byte* next = nullptr;  ///< where the request behind this one starts; null: none or not known
+    bool around_cache = false;        ///< a write: `finish_copies_around_cache` will be called before it completes
+  };
+  IoStatus execute(Io& io, Hints hints) noexcept;
   const std::byte* block(std::uint64_t lba) const noexcept { return data_.data() + lba * geometry().block_size; }
 
  private:
   IoStatus read(const Io& io, const std::byte* next) noexcept;
-  IoStatus write(const Io& io, DmaSpans from, const std::byte* next) noexcept;
+  IoStatus write(const Io& io, DmaSpans from, Hints hints) noexcept;
   IoStatus compare(const Io& io) noexcept;
   IoStatus copy(const Io& io) noexcept;
   void zero(const Io& io) noexcept;
