@@ -101,6 +101,11 @@ void copy_and_prefetch(std::byte* to, const std::byte* from, std::size_t bytes, 
   chosen(to, from, bytes, next);
 }
 
+void prefetch_start(const std::byte* at) noexcept {
+  constexpr int into_second_level = 2;
+  for (std::size_t offset = 0; offset < 4 * line; offset += line) __builtin_prefetch(at + offset, 0, into_second_level);
+}
+
 void copy_around_cache(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
   chosen_stream(to, from, bytes);
 }

@@ -9,6 +9,10 @@ namespace spdkio::bdev {
 /// request will want: most of the time of a random access goes into waiting for the first touch of its lines.
 void copy_and_prefetch(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept;
 
+/// For the request after the following one: its first lines are enough to set the memory going, which is worth a fifth
+/// of a random 4 KiB read.
+void prefetch_start(const std::byte* at) noexcept;
+
 /// Copies `bytes` to memory that nobody will look at soon: with stores that do not read its lines into the cache first,
 /// which halves the traffic. Where the processor or the alignment of `to` does not allow that, an ordinary copy. Other
 /// OS threads may look at it only after `finish_copies_around_cache`.

@@ -38,15 +38,13 @@ void MallocChannel::abort(Io& io) noexcept {
   }
 }
 
-/// Where the request behind `io` starts, if its memory is worth asking for.
-const std::byte* MallocChannel::prefetch_target(const Io& io) const noexcept {
-  const Io* const following = head_;
-  if (following == nullptr || following->blocks != io.blocks ||
-      io.blocks * device_.geometry().block_size > prefetch_up_to) {
-    return nullptr;
-  }
-  const bool touches = following->type == IoType::read || following->type == IoType::write;
-  return touches ? device_.block(following->lba) : nullptr;
+/// Where a request starts that waits behind one of `blocks` blocks, if its memory is worth asking for.
+const std::byte* MallocChannel::prefetch_target(const Io* waiting, std::uint64_t blocks) const noexcept {
+  const std::uint64_t bytes = blocks * device_.geometry().block_size;
+  if (waiting == nullptr || waiting->blocks != blocks || bytes > prefetch_up_to) return nullptr;
+  const bool touches = waiting->type == IoType::read ||
+                       (waiting->type == IoType::write && bytes < TouchedPages::page_size);  // others go around it
+  return touches ? device_.block(waiting->lba) : nullptr;
 }
 
 bool MallocChannel::writes_around_cache(const Io& io) noexcept {
@@ -68,7 +66,10 @@ std::size_t MallocChannel::run_batch() noexcept {
     Io& io = *head_;
     head_ = io.next;
     if (head_ == nullptr) tail_ = &head_;
-    const MallocDevice::Hints hints{.next = prefetch_target(io), .around_cache = writes_around_cache(io)};
+    const MallocDevice::Hints hints{.next = prefetch_target(head_, io.blocks), .around_cache = writes_around_cache(io)};
+    if (hints.next != nullptr) {
+      if (const std::byte* const second = prefetch_target(head_->next, io.blocks)) prefetch_start(second);
+    }
     around_cache |= hints.around_cache;
     statuses[count] = device_.execute(io, hints);
     done[count++] = &io;

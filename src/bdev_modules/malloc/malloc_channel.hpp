@@ -3,6 +3,9 @@
 #include <spdkio/bdev/channel.hpp>
 #include <spdkio/runtime/thread_core.hpp>
 
+#include <cstddef>
+#include <cstdint>
+
 #include "bdev_modules/malloc/touched_pages.hpp"
 
 namespace spdkio::bdev {
@@ -21,7 +24,7 @@ class MallocChannel final : public Channel, private detail::Deferred {
   static std::size_t run_queue(detail::Deferred& self) noexcept;
   std::size_t run_batch() noexcept;
   bool writes_around_cache(const Io& io) noexcept;
-  const std::byte* prefetch_target(const Io& io) const noexcept;
+  const std::byte* prefetch_target(const Io* waiting, std::uint64_t blocks) const noexcept;
 
   MallocDevice& device_;
   detail::ThreadCore& core_;
