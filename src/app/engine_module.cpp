@@ -45,7 +45,7 @@ Loaded load(std::string_view name) {
   const std::string file = fmt::format("libspdkio-engine-{}.so", name);
   const auto folders = search_folders();
   for (const std::string& folder : folders) {
-    const std::string path = folder + '/' + file;
+    const std::string path = fmt::format("{}/{}", folder, file);
     if (::access(path.c_str(), F_OK) != 0) continue;
     if (void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE)) return {handle, path};
     throw Error(Misuse::invalid_argument, fmt::format("engine module {} can't be loaded: {}", path, ::dlerror()));

@@ -58,12 +58,12 @@ class MethodTable {
   ///     table.add<MallocCreate>("bdev_malloc_create", "Create a RAM disk", [](MallocCreate p) -> Task<Json> { ... });
   template <ParamStruct P, class F>
     requires std::is_invocable_r_v<Task<Json>, F&, P>
-  Method& add(std::string name, std::string help, F handler, RpcStates states = RpcStates::runtime) {
-    return add({.name = name,
-                .help = std::move(help),
+  Method& add(std::string_view name, std::string_view help, F handler, RpcStates states = RpcStates::runtime) {
+    return add({.name = std::string(name),
+                .help = std::string(help),
                 .states = states,
                 .params = describe_params<P>(),
-                .handler = [name, handler = std::move(handler)](const Json& json) -> Task<Json> {
+                .handler = [name = std::string(name), handler = std::move(handler)](const Json& json) -> Task<Json> {
                   P parsed{};
                   Params params(name, json);
                   parsed.fields(params);
@@ -74,12 +74,12 @@ class MethodTable {
   /// A method without parameters.
   template <class F>
     requires std::is_invocable_r_v<Task<Json>, F&>
-  Method& add(std::string name, std::string help, F handler, RpcStates states = RpcStates::runtime) {
-    return add({.name = name,
-                .help = std::move(help),
+  Method& add(std::string_view name, std::string_view help, F handler, RpcStates states = RpcStates::runtime) {
+    return add({.name = std::string(name),
+                .help = std::string(help),
                 .states = states,
                 .params = {},
-                .handler = [name, handler = std::move(handler)](const Json& json) -> Task<Json> {
+                .handler = [name = std::string(name), handler = std::move(handler)](const Json& json) -> Task<Json> {
                   Params(name, json).finish();
                   return handler();
                 }});

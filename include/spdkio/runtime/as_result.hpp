@@ -34,7 +34,8 @@ class AwaiterOf<A> {
 
  public:
   explicit AwaiterOf(A&& awaitable) : awaitable_(std::forward<A>(awaitable)) {}
-  AwaiterOf(AwaiterOf&& other) : awaitable_(std::forward<A>(other.awaitable_)) {}
+  AwaiterOf(AwaiterOf&& other) noexcept(std::is_nothrow_constructible_v<A, A&&>)
+      : awaitable_(std::forward<A>(other.awaitable_)) {}
   auto& get() {
     if (!awaiter_) awaiter_.emplace(Make{*this});
     return *awaiter_;
