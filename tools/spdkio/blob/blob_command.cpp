@@ -1,7 +1,9 @@
 #include "spdkio/blob/blob_command.hpp"
 
 #include "spdkio/app/tool_app.hpp"
+#include "spdkio/blob/blob_copy.hpp"
 #include "spdkio/blob/blob_store_actions.hpp"
+#include "spdkio/blob/file_end.hpp"
 #include "spdkio/cli/help_page.hpp"
 #include "spdkio/copy/destination_file.hpp"
 #include "spdkio/device/device_spec.hpp"
@@ -30,6 +32,10 @@ struct BlobCommandOptions {
   bool overwrite = false;
   bool json = false;
 };
+
+/// Of files and the devices that they are copied to.
+constexpr std::uint64_t smallest_block = 512;
+constexpr std::uint64_t largest_block = 4096;
 
 /// "blob:0x100000001"; nothing for a word that names something else, "blob:new" for a blob that is made.
 struct BlobWord {
@@ -80,7 +86,9 @@ void print_blobs(const Terminal& out, const Json& store) {
     if (blob.contains("external_snapshot")) parent = printable(blob["external_snapshot"].get<std::string>());
     std::string xattrs;
     for (const auto& [name, value] : blob["xattrs"].items()) {
-      xattrs += fmt::format("{}{}={}", xattrs.empty() ? "" : " ", name, value.get<std::string>());
+      const bool is_length = name == "length" && blob.contains("length");
+      const std::string shown = is_length ? blob["length"].dump() : value.get<std::string>();
+      xattrs += fmt::format("{}{}={}", xattrs.empty() ? "" : " ", name, shown);
     }
     table.add_row({{blob["id"].get<std::string>(), Tone::strong},
                    size_of(blob, "bytes"),
@@ -185,16 +193,32 @@ ExitCode copy(const BlobCommandOptions& options, Session& session) {
   const DeviceSpec store_spec = devices.add(options.store);
   const std::string& store = store_spec.bdev_name;
   const DevicePlan store_only = devices;
-  const DeviceSpec other = devices.add(options.words[from ? 1 : 0]);
-  const BlobCopy wanted{.device = other.bdev_name, .id = from ? from->id : to->id, .into_store = to.has_value()};
-  if (from && !other.path.empty()) {
-    const auto bytes = [&] {
-      return App::run_result(app_options(session, store_only), [&] { return blob_bytes(store, *from->id); });
-    };
-    DestinationFile{other.path, store_spec.path, options.overwrite}.make_ready(bytes);
+  const std::string& word = options.words[from ? 1 : 0];
+  const std::string path = DevicePlan{options.config}.add(word).path;
+  BlobCopy wanted{.device = {}, .id = from ? from->id : to->id, .into_store = to.has_value(), .tail = {}};
+  std::optional<std::uint64_t> cut;
+  const auto bytes_to_store = to ? file_bytes(path) : std::nullopt;
+  if (bytes_to_store && (*bytes_to_store < smallest_block || *bytes_to_store % smallest_block != 0)) {
+    wanted.tail = read_end(path, *bytes_to_store % smallest_block);
+    if (*bytes_to_store >= smallest_block) {
+      wanted.device = devices.add(word + fmt::format(",block_size={},round_down=true", smallest_block)).bdev_name;
+    }
+  } else {
+    wanted.device = devices.add(word).bdev_name;
   }
-  const BlobCopyOutcome outcome = App::run_result(app_options(session, devices),
+  if (from && !path.empty()) {
+    // The file is made of whole blocks, and cut when they are written.
+    const auto bytes = [&] {
+      cut = App::run_result(app_options(session, store_only), [&] { return blob_bytes(store, *from->id); });
+      return (*cut + largest_block - 1) / largest_block * largest_block;
+    };
+    if (!DestinationFile{path, store_spec.path, options.overwrite}.make_ready(bytes)) cut.reset();
+    if (cut == 0) wanted.device.clear();
+  }
+  const DevicePlan& needed = wanted.device.empty() ? store_only : devices;
+  const BlobCopyOutcome outcome = App::run_result(app_options(session, needed),
                                                   [&](App& app) { return copy_blob(app, store, wanted, session.err); });
+  if (cut) cut_file(path, *cut);
   if (options.json) {
     const Json result = {
         {"blob", blob::to_string(outcome.id)}, {"bytes", outcome.bytes}, {"hole_bytes", outcome.hole_bytes}};
@@ -246,7 +270,9 @@ Command add_blob_command(CLI::App& root) {
                     {{"Actions",
                       "create  make a store; what the device holds is lost\n"
                       "ls      the store and its blobs\n"
-                      "cp      copy between a blob and a device or file; a blob is a whole number of clusters\n"
+                      "cp      copy between a blob and a device or file. A blob is a whole number of clusters; how "
+                      "much of it counts\n"
+                      "        is kept in its xattr 'length', and a file that it is copied to gets that many bytes\n"
                       "dump    all that is known, or of one blob also where its data lies, as JSON\n"
                       "fsck    look at all metadata; what a power cut left half done is settled, as by every load\n"
                       "repair  the same, and delete blobs whose metadata is damaged"},

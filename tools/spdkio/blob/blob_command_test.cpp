@@ -63,25 +63,74 @@ TEST_F(BlobCommandTest, InAndOut) {
   const std::string data = make_file("in", 300 * 1024 + 512);
   const Json copied = Json::parse(must({"cp", disk_, path("in"), "blob:new", "--json"}));
   const auto id = copied["blob"].get<std::string>();
-  EXPECT_EQ(copied["bytes"], 320 * 1024) << "a whole number of clusters";
+  EXPECT_EQ(copied["bytes"], data.size());
 
   const Json store = Json::parse(must({"ls", disk_, "--json"}));
   EXPECT_EQ(store["type"], "test");
   EXPECT_EQ(store["recovered"], false);
   ASSERT_EQ(store["blobs"].size(), 1U);
   EXPECT_EQ(store["blobs"][0]["id"], id);
+  EXPECT_EQ(store["blobs"][0]["bytes"], 320 * 1024) << "a whole number of clusters";
+  EXPECT_EQ(store["blobs"][0]["length"], data.size());
   EXPECT_THAT(must({"ls", disk_}), HasSubstr(id));
   const Json blob = Json::parse(must({"dump", disk_, id}));
   EXPECT_EQ(blob["data"][0]["offset"], 0);
 
   must({"cp", disk_, "blob:" + id, path("out")});
-  std::string padded = data;
-  padded.resize(320 * 1024);
-  EXPECT_TRUE(content(path("out")) == padded);
+  EXPECT_TRUE(content(path("out")) == data);
   EXPECT_EQ(run({"cp", disk_, "blob:" + id, path("out")}).code, 2) << "a file with something in it is kept";
 
   make_file("more", 640 * 1024);
   EXPECT_EQ(run({"cp", disk_, path("more"), "blob:" + id}).code, 1) << "larger than the blob";
+}
+
+TEST_F(BlobCommandTest, FilesOfAnyLengthComeBackAsTheyWere) {
+  must({"create", disk_, "--cluster-size", "64KiB"});
+  for (const std::size_t bytes : {0, 1, 511, 513, 64 * 1024 - 1, 64 * 1024, 64 * 1024 + 1, 2 * 1024 * 1024 + 777}) {
+    SCOPED_TRACE(bytes);
+    std::string data(bytes, 'x');
+    std::ofstream(path("in"), std::ios::binary) << data;
+    const std::string id = copy_in("in");
+    must({"cp", disk_, "blob:" + id, path("out"), "--overwrite"});
+    EXPECT_TRUE(content(path("out")) == data);
+  }
+}
+
+TEST_F(BlobCommandTest, NothingOfWhatWasThereShows) {
+  must({"create", disk_, "--cluster-size", "64KiB"});
+  std::ofstream(path("old"), std::ios::binary) << std::string(128 * 1024, 'o');
+  const std::string id = copy_in("old");
+  std::ofstream(path("new"), std::ios::binary) << "new";
+  must({"cp", disk_, path("new"), "blob:" + id});
+  must({"cp", disk_, "blob:" + id, path("out")});
+  EXPECT_EQ(content(path("out")), "new");
+  // In the blob itself, too.
+  std::string all = content(disk_);
+  EXPECT_EQ(all.find("ooo"), std::string::npos);
+  EXPECT_NE(all.find("new"), std::string::npos);
+
+  // A blob that was given a length later, with something behind it.
+  std::ofstream(path("long"), std::ios::binary) << std::string(64 * 1024, 'o') + "n";
+  const std::string second = copy_in("long");
+  {
+    std::string image = content(disk_);
+    const auto end = image.find(std::string(64 * 1024, 'o'));
+    ASSERT_NE(end, std::string::npos);
+    std::fstream file(disk_, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(static_cast<std::streamoff>(end + 64 * 1024 + 1));
+    file << "secret";
+  }
+  const std::string target(256 * 1024, 't');
+  std::ofstream(path("target"), std::ios::binary) << target;
+  const Json device = {{"name", "target"}, {"filename", path("target")}, {"block_size", 4096}};
+  const Json create = {{"method", "bdev_aio_create"}, {"params", device}};
+  const Json subsystem = {{"subsystem", "bdev"}, {"config", Json::array({create})}};
+  std::ofstream(path("config")) << Json({{"subsystems", Json::array({subsystem})}}).dump();
+  must({"cp", disk_, "blob:" + second, "target", "--config", path("config")});
+  std::string wanted = std::string(64 * 1024, 'o') + "n";
+  wanted.resize(68 * 1024);
+  wanted += target.substr(wanted.size());
+  EXPECT_TRUE(content(path("target")) == wanted) << "zeros to the end of the block, and then what was there";
 }
 
 TEST_F(BlobCommandTest, AStoreIsNotMadeAnewByAccident) {

@@ -1,49 +1,19 @@
 #include "spdkio/blob/blob_store_actions.hpp"
 
+#include "spdkio/blob/blob_length.hpp"
+#include "spdkio/blob/in_store.hpp"
 #include "spdkio/cli/failure.hpp"
-#include "spdkio/terminal/progress_line.hpp"
 
-#include <spdkio/bdev/bdev_desc.hpp>
-#include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/as_result.hpp>
-#include <spdkio/runtime/for_each_concurrent.hpp>
 
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <chrono>
-#include <exception>
-#include <numeric>
-#include <ranges>
 
 namespace spdkio::tool {
 namespace {
 
 using blob::Blob;
-using blob::BlobChannel;
 using blob::BlobId;
 using blob::Blobstore;
-using Clock = std::chrono::steady_clock;
-
-constexpr std::uint64_t piece_bytes = std::uint64_t{1} << 20;
-constexpr std::size_t pieces_at_once = 8;
-
-/// Loads, does `work`, and unloads whatever happens.
-template <class T, class F>
-Task<T> in_store(std::string bdev, F work, bool recover = false) {
-  const blob::LoadOptions options{.recover = recover};
-  Blobstore store = co_await Blobstore::load(bdev, options);
-  std::optional<T> result;
-  std::exception_ptr failure;
-  try {
-    result = co_await work(store);
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  co_await store.unload();
-  if (failure) std::rethrow_exception(failure);
-  co_return std::move(*result);
-}
 
 std::string text_of(std::span<const std::byte> value) {
   std::string text;
@@ -116,109 +86,11 @@ Json data_of(const Blob& blob) {
 Task<Json> show_one(Blobstore& store, BlobId id, bool with_data) {
   Json out = describe(store, id);
   Blob blob = co_await store.open(id);
+  if (const auto length = length_of(blob)) out["length"] = *length;
   out["xattrs"] = xattrs_of(blob);
   if (with_data) out["data"] = data_of(blob);
   co_await blob.close();
   co_return out;
-}
-
-// ---- copying
-
-struct CopyState {
-  Blob blob;
-  BlobChannel blob_channel;
-  std::optional<BdevDesc> device;
-  IoChannel device_channel;
-  std::uint64_t bytes = 0;         ///< that both have
-  std::uint64_t source_bytes = 0;  ///< of the device
-  bool into_store = false;
-  bool fresh = false;  ///< the blob is new: zeros need not be written
-  std::uint64_t done = 0;
-  std::uint64_t holes = 0;
-};
-
-Task<> copy_piece(CopyState& state, std::uint64_t piece) {
-  const ByteOffset at{piece * piece_bytes};
-  const DmaBuf buffer{static_cast<std::size_t>(std::min(piece_bytes, state.bytes - at.value))};
-  if (state.into_store) {
-    const std::size_t there = static_cast<std::size_t>(
-        at.value >= state.source_bytes ? 0 : std::min<std::uint64_t>(buffer.size(), state.source_bytes - at.value));
-    if (there != 0) co_await state.device->read(state.device_channel, buffer.subspan(0, there), at);
-    const bool empty = std::ranges::all_of(buffer.bytes(), [](std::byte byte) { return byte == std::byte{0}; });
-    if (empty && state.fresh) {
-      state.holes += buffer.size();
-    } else {
-      co_await state.blob.write(state.blob_channel, buffer, at);
-    }
-  } else {
-    co_await state.blob.read(state.blob_channel, buffer, at);
-    co_await state.device->write(state.device_channel, buffer, at);
-  }
-  state.done += buffer.size();
-}
-
-Task<> copy_pieces(App& app, CopyState& state, const Terminal& terminal) {
-  ProgressLine line{terminal, {.title = "copy"}, Clock::now()};
-  const auto one = [&](std::uint64_t piece) -> Task<> {
-    if (app.stopping()) throw Failure{"interrupted; the copy is incomplete"};
-    co_await copy_piece(state, piece);
-    line.update({.now = Clock::now(),
-                 .fraction = static_cast<double>(state.done) / static_cast<double>(state.bytes),
-                 .bytes = state.done});
-  };
-  const std::uint64_t pieces = (state.bytes + piece_bytes - 1) / piece_bytes;
-  co_await for_each_concurrent(pieces_at_once, std::views::iota(std::uint64_t{0}, pieces), one);
-  line.finish();
-}
-
-Task<> copy_all(App& app, CopyState& state, const Terminal& terminal) {
-  co_await copy_pieces(app, state, terminal);
-  if (state.into_store) {
-    co_await state.blob.flush(state.blob_channel);
-  } else if (state.device->supports(bdev::IoType::flush)) {
-    co_await state.device->flush(state.device_channel);
-  }
-}
-
-Task<BlobCopyOutcome> copy_in_store(App& app, Blobstore& store, BlobCopy copy, const Terminal& terminal) {
-  CopyState state;
-  state.into_store = copy.into_store;
-  state.fresh = !copy.id;
-  state.device = co_await BdevDesc::open(copy.device, copy.into_store ? Access::read_only : Access::read_write);
-  std::exception_ptr failure;
-  BlobId id;
-  try {
-    state.source_bytes = state.device->size().value;
-    if (copy.id) {
-      id = *copy.id;
-    } else {
-      const std::uint64_t cluster = store.cluster_size();
-      const blob::BlobOptions options{.num_clusters = (state.source_bytes + cluster - 1) / cluster, .thin = true};
-      id = co_await store.create(options);
-    }
-    state.blob = co_await store.open(id);
-    state.bytes = state.blob.size().value;
-    const std::uint64_t other = state.source_bytes;
-    if (copy.into_store ? state.bytes < other : other < state.bytes) {
-      throw Failure{fmt::format("the destination is too small: {} bytes for {}", std::min(state.bytes, other),
-                                std::max(state.bytes, other))};
-    }
-    if (state.bytes != 0) {
-      state.blob_channel = store.io_channel();
-      state.device_channel = state.device->io_channel();
-      co_await copy_all(app, state, terminal);
-    }
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  state.blob_channel.close();
-  state.device_channel.close();
-  if (state.blob) co_await state.blob.close();
-  co_await state.device->close();
-  // Half a blob that nobody asked for by name is of no use.
-  if (failure && state.fresh && id.valid()) co_await store.remove(id);
-  if (failure) std::rethrow_exception(failure);
-  co_return BlobCopyOutcome{id, state.bytes, state.holes};
 }
 
 }  // namespace
@@ -283,18 +155,6 @@ Task<Json> check_blob_store(std::string bdev, bool repair) {
     out["deleted"] = std::move(removed);
   }
   co_return out;
-}
-
-Task<std::uint64_t> blob_bytes(std::string bdev, BlobId id) {
-  const auto work = [id](Blobstore& store) -> Task<std::uint64_t> {
-    co_return store.info(id).num_clusters* store.cluster_size();
-  };
-  co_return co_await in_store<std::uint64_t>(std::move(bdev), work);
-}
-
-Task<BlobCopyOutcome> copy_blob(App& app, std::string bdev, BlobCopy copy, const Terminal& terminal) {
-  const auto work = [&](Blobstore& store) { return copy_in_store(app, store, copy, terminal); };
-  co_return co_await in_store<BlobCopyOutcome>(std::move(bdev), work);
 }
 
 }  // namespace spdkio::tool
