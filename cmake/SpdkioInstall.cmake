@@ -82,7 +82,7 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libspdkio-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
 list(JOIN SPDKIO_DEBIAN_DEPENDS ", " CPACK_DEBIAN_DEV_PACKAGE_DEPENDS)
-set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "libasio-dev, libuv1-dev")  # for the headers in spdkio/adapters
+set(CPACK_DEBIAN_DEV_PACKAGE_SUGGESTS "libasio-dev | libboost1.81-dev, libuv1-dev")  # for the headers in spdkio/adapters
 set(CPACK_COMPONENT_DEV_DESCRIPTION "Asynchronous user-space storage library: headers, library, CMake and pkg-config files")
 
 set(CPACK_DEBIAN_TOOL_PACKAGE_NAME spdkio)
