@@ -1,6 +1,7 @@
 #include "app/config_loader.hpp"
 
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/rpc/error.hpp>
 
 #include <fmt/format.h>
@@ -109,14 +110,14 @@ Task<> Config::run(rpc::Dispatcher& dispatcher) const {
     const rpc::Method& method = *dispatcher.methods().find(call.method);
     const bool at_start_up = rpc::allows(method.states, rpc::RpcState::startup);
     if (at_start_up != (dispatcher.state() == rpc::RpcState::startup)) continue;
+    const ErrorContext doing("{}: {}", call.place, call.method);
     std::optional<Error> failure;
     try {
       co_await dispatcher.call(call.method, call.params);
     } catch (const rpc::RpcError& error) {
-      const Error whole = error.to_error();
-      failure.emplace(whole.code(), fmt::format("{}: {}: {}", call.place, call.method, error.what()));
+      failure = error.to_error();
     }
-    if (failure) throw Error(*failure).with_operation("configuration");
+    if (failure) throw Error(*failure);
   }
 }
 

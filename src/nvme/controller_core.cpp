@@ -1,5 +1,6 @@
 #include "nvme/controller_core.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/spec/fabrics.hpp>
@@ -41,6 +42,7 @@ ControllerCore::~ControllerCore() = default;
 Task<std::shared_ptr<ControllerCore>> ControllerCore::connect(ControllerSettings settings,
                                                               std::unique_ptr<HostTransport> transport) {
   auto core = std::make_shared<ControllerCore>(std::move(settings));
+  const ErrorContext doing("connecting to {}", core->settings_.name);
   core->transport_ = transport != nullptr ? std::move(transport) : make_transport(core->settings_, *core);
   QueueSettings admin_settings;
   admin_settings.device = core->settings_.name;
@@ -100,6 +102,7 @@ void ControllerCore::ask_detach() {
 
 Task<> ControllerCore::detach() {
   const auto self = shared_from_this();
+  const ErrorContext doing("detaching from {}", settings_.name);
   auto ask = [self]() -> Task<> {
     self->ask_detach();
     auto waiting = self->ended_.wait();
@@ -119,6 +122,7 @@ void ControllerCore::detach_later() noexcept {
 
 Task<> ControllerCore::reset() {
   const auto self = shared_from_this();
+  const ErrorContext doing("resetting {}", settings_.name);
   auto ask = [self]() -> Task<> {
     auto until = self->until_ready();
     co_await std::move(until);
@@ -224,6 +228,7 @@ void ControllerCore::forget_queue(const QueueState* queue) noexcept {
 
 Task<std::shared_ptr<QueueState>> ControllerCore::open_queue(QpairOptions options) {
   const auto self = shared_from_this();
+  const ErrorContext doing("opening a queue pair of {}", settings_.name);
   auto reserve = [self] { return self->reserve_qid_when_ready(); };
   auto reserving = home_.call(moved(std::move(reserve)));
   const std::uint16_t qid = co_await std::move(reserving);

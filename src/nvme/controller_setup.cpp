@@ -1,4 +1,5 @@
 // From a fresh admin queue to a controller that is ready, and what keeps it so.
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/as_result.hpp>
@@ -64,6 +65,7 @@ Task<> ControllerCore::establish() {
 }
 
 Task<> ControllerCore::enable() {
+  const ErrorContext doing("enabling the controller");
   auto reading_cap = transport_->get_property(spec::Property::cap, 8);
   const spec::Capabilities cap{co_await std::move(reading_cap)};
   auto reading_vs = transport_->get_property(spec::Property::vs, 4);
@@ -102,6 +104,7 @@ Task<> ControllerCore::enable() {
 }
 
 Task<> ControllerCore::read_identity() {
+  const ErrorContext doing("identifying the controller");
   const DmaBuf buffer(spec::identify_bytes);
   auto identifying = admin_now(spec::identify_command(spec::Cns::controller), buffer, "identify");
   co_await identifying;
@@ -169,6 +172,7 @@ Task<> ControllerCore::read_command_set_limits() {
 }
 
 Task<> ControllerCore::negotiate_queues() {
+  const ErrorContext doing("asking for I/O queues");
   const std::uint32_t wanted =
       std::clamp<std::uint32_t>(settings_.num_io_queues, 1, transport_->limits().max_io_queues);
   auto setting = admin_now(
@@ -187,6 +191,7 @@ Task<> ControllerCore::negotiate_queues() {
 }
 
 Task<> ControllerCore::configure_events() {
+  const ErrorContext doing("configuring events");
   namespace config = spec::async_event_config;
   const std::uint32_t offered = identify()->oaes;
   const std::uint32_t wanted =

@@ -1,3 +1,4 @@
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/nvme/discover.hpp>
 
 #include <spdkio/base/error.hpp>
@@ -77,6 +78,7 @@ Task<std::optional<std::vector<DiscoveryEntry>>> read_once(std::shared_ptr<Contr
 Task<std::vector<DiscoveryEntry>> ask(ControllerSettings settings) {
   auto connecting = ControllerCore::connect(std::move(settings));
   const auto core = co_await std::move(connecting);
+  const ErrorContext doing("reading the discovery log");
   auto reading = read_discovery_log(core);
   auto entries = co_await as_result(std::move(reading));
   auto detaching = core->detach();

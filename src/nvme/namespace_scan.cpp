@@ -1,4 +1,5 @@
 // Which namespaces a controller has, and what they are.
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/as_result.hpp>
@@ -44,6 +45,7 @@ void NamespaceState::set_info(std::shared_ptr<const NamespaceInfo> info) {
 }
 
 Task<> ControllerCore::rescan() {
+  const ErrorContext doing("looking for the namespaces of {}", settings_.name);
   auto until = until_ready();
   co_await std::move(until);
   auto scanning = scan_namespaces();
@@ -131,6 +133,7 @@ Task<std::vector<std::uint32_t>> ControllerCore::read_active_list() {
 }
 
 Task<std::shared_ptr<const NamespaceInfo>> ControllerCore::read_namespace(std::uint32_t nsid) {
+  const ErrorContext doing("identifying namespace {}", nsid);
   const DmaBuf buffer(spec::identify_bytes);
   auto identifying = admin_now(spec::identify_command(spec::Cns::ns, nsid), buffer, "identify");
   co_await identifying;

@@ -1,6 +1,7 @@
 #include "nvmf/subsystem_state.hpp"
 
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/spec/fabrics.hpp>
@@ -99,6 +100,7 @@ void SubsystemState::require_usable(const char* operation) const {
 
 Task<std::uint32_t> SubsystemState::add_namespace(std::string bdev_name, NamespaceOptions options) {
   const auto self = shared_from_this();
+  const ErrorContext doing("adding {} to subsystem {}", bdev_name, nqn_);
   const auto guard = co_await changing_.lock();
   require_usable("add_namespace");
   if (discovery_) refuse(nqn_, "a discovery subsystem has no namespaces");
@@ -244,6 +246,7 @@ void SubsystemState::announce_namespace(std::uint32_t nsid) {
 
 Task<nvme::TransportId> SubsystemState::add_listener(nvme::TransportId where) {
   const auto self = shared_from_this();
+  const ErrorContext doing("letting subsystem {} listen on {} port {}", nqn_, where.traddr, where.trsvcid);
   const auto guard = co_await changing_.lock();
   require_usable("add_listener");
   where.subnqn.clear();
@@ -396,6 +399,7 @@ std::vector<ControllerInfo> SubsystemState::controllers() const {
 
 Task<> SubsystemState::start() {
   const auto self = shared_from_this();
+  const ErrorContext doing("starting subsystem {}", nqn_);
   const auto guard = co_await changing_.lock();
   require_usable("start");
   if (status_ != SubsystemStatus::inactive) co_return;

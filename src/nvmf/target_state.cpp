@@ -2,6 +2,7 @@
 
 #include <spdkio/base/cpu_set.hpp>
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/lcore.hpp>
 #include <spdkio/runtime/thread_core.hpp>
@@ -82,6 +83,7 @@ Task<> TargetState::open_and_add(std::shared_ptr<TargetState> target, std::strin
 }
 
 Task<> TargetState::open(std::string mask) {
+  const ErrorContext doing("making the NVMe-oF target {}", name_);
   const bool reactors = spdkio::detail::CoreHost::current() != nullptr && Cores::count() > 0;
   if (!reactors) groups_.push_back(std::make_unique<PollGroup>(*this, name_ + "_poll_group_000", std::nullopt));
   const CpuSet wanted = mask.empty() ? CpuSet{} : CpuSet::parse(mask);
@@ -127,6 +129,7 @@ Task<> TargetState::destroy() {
 }
 
 Task<> TargetState::add_transport(TransportSettings settings) {
+  const ErrorContext doing("adding a transport to the NVMe-oF target {}", name_);
   require_home("add_transport");
   if (transport_) {
     throw Error(std::errc::file_exists, "the target has that transport")

@@ -34,7 +34,9 @@ RpcError RpcError::from(const Error& error) {
   if (error.outcome() != Outcome::failed) data["outcome"] = to_string(error.outcome());
   if (!error.hint().empty()) data["hint"] = error.hint();
   const int code = -error.to_errno();
-  return data.empty() ? RpcError(code, error.what()) : RpcError(code, error.what(), std::move(data));
+  RpcError made = data.empty() ? RpcError(code, error.what()) : RpcError(code, error.what(), std::move(data));
+  made.origin_ = std::make_shared<const Error>(error);
+  return made;
 }
 
 RpcError RpcError::from_current_exception() {
@@ -81,6 +83,7 @@ Json RpcError::to_json() const {
 }
 
 Error RpcError::to_error() const {
+  if (origin_) return *origin_;
   const auto error_number = [this] {
     switch (code_) {
       case code::parse_error:

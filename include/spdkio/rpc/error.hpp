@@ -49,12 +49,14 @@ class RpcError : public std::runtime_error {
   const Json* data() const noexcept { return data_.get(); }
   /// `{"code": ..., "message": ...}`, with `data` when there is any.
   Json to_json() const;
-  /// As an Error for code that does not speak RPC: errno codes keep their meaning, the others become EPROTO, EINVAL...
+  /// As an Error for code that does not speak RPC: the one that `from` was given, with all it knows; otherwise errno
+  /// codes keep their meaning, the others become EPROTO, EINVAL...
   Error to_error() const;
 
  private:
   int code_;
   std::shared_ptr<const Json> data_;
+  std::shared_ptr<const Error> origin_;
 };
 
 }  // namespace spdkio::rpc

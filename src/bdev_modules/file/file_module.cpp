@@ -1,6 +1,7 @@
 #include "bdev_modules/file/file_module.hpp"
 
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/bdev/service.hpp>
 
@@ -18,6 +19,7 @@ namespace file {
 namespace {
 
 Task<Bdev> create(FileSettings settings) {
+  const ErrorContext doing("opening the file {}", settings.filename);
   Service& service = Service::current();
   auto pool = WorkerPool::shared();
   auto opening = run_blocking(pool, [&settings] { return BackingFile::open(settings); });

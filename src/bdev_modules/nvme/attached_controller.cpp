@@ -1,5 +1,6 @@
 #include "bdev_modules/nvme/attached_controller.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/bdev/service.hpp>
 #include <spdkio/runtime/as_result.hpp>
@@ -113,6 +114,7 @@ Task<> AttachedController::register_namespaces() {
 }
 
 Task<> AttachedController::register_namespace(std::uint32_t nsid) {
+  const ErrorContext doing("making a bdev of namespace {} of {}", nsid, name_);
   const auto space = core_->find_namespace(nsid);
   if (space == nullptr || !space->active.load() || bdevs_.contains(nsid)) co_return;
   const auto info = space->info();

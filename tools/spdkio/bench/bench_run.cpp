@@ -6,6 +6,7 @@
 #include "spdkio/cli/failure.hpp"
 #include "spdkio/terminal/progress_line.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/scope.hpp>
 #include <spdkio/runtime/sleep.hpp>
@@ -128,6 +129,7 @@ Task<> run_phase(App& app, const BenchPlan& plan, const BenchPhase& phase, const
 }  // namespace
 
 Task<BenchOutcome> run_bench(App& app, const BenchPlan& plan, const Terminal& terminal) {
+  const ErrorContext doing("measuring {}", fmt::join(plan.devices, ", "));
   BenchOutcome outcome;
   const auto cores = Cores::all();
   Scope scope{"bench"};

@@ -3,6 +3,7 @@
 #include "spdkio/bench/random.hpp"
 #include "spdkio/terminal/progress_line.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/bdev/bdev_desc.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/for_each_concurrent.hpp>
@@ -32,6 +33,7 @@ void randomize(std::span<std::byte> bytes, std::uint64_t seed) {
 }  // namespace
 
 Task<> fill_device(App& app, std::string name, std::uint64_t span_bytes, std::uint64_t seed, Terminal terminal) {
+  const ErrorContext doing("filling {}", name);
   BdevDesc device = co_await BdevDesc::open(name, Access::read_write);
   IoChannel channel = device.io_channel();
   std::exception_ptr failure;

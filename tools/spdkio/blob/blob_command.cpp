@@ -10,6 +10,7 @@
 #include "spdkio/terminal/table.hpp"
 
 #include <spdkio/base/byte_size.hpp>
+#include <spdkio/base/error_context.hpp>
 
 #include <fmt/format.h>
 
@@ -231,6 +232,7 @@ ExitCode copy(const BlobCommandOptions& options, Session& session) {
 }
 
 ExitCode run(const BlobCommandOptions& options, Session& session) {
+  const ErrorContext doing("spdkio blob {} {}", options.action, options.store);
   if (options.action == "create") return create(options, session);
   if (options.action == "cp") return copy(options, session);
   if (options.action == "fsck" || options.action == "repair") return check(options, session);

@@ -9,6 +9,7 @@
 
 #include <spdkio/app/app.hpp>
 #include <spdkio/base/byte_size.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/bdev/bdev.hpp>
 
 #include <fmt/format.h>
@@ -57,6 +58,7 @@ Json describe(const Bdev& bdev) {
 Json devices_of_plan(const DevicePlan& devices, const Session& session) {
   AppOptions options = tool_app_options(session, devices);
   options.name = "list";
+  const ErrorContext doing("making the devices of a configuration");
   return App::run_result(options, [] {
     Json list = Json::array();
     for (const Bdev& bdev : Bdev::all()) list.push_back(describe(bdev));

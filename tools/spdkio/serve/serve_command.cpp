@@ -7,6 +7,7 @@
 
 #include <spdkio/app/app.hpp>
 #include <spdkio/base/byte_size.hpp>
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/nvmf/target.hpp>
 
@@ -93,6 +94,7 @@ ExitCode run(const CommandOptions& options, Session& session) {
   const auto mode = poll_mode_from(options.poll_mode);
   if (!mode) throw Failure::usage("--poll-mode is busy, adaptive or interrupt");
   app_options.poll_mode = *mode;
+  const ErrorContext doing("serving {}", fmt::join(options.serve.devices, ", "));
   App::run_result(app_options, [&] { return serve(options, session.out); });
   return ExitCode::success;
 }
