@@ -87,7 +87,7 @@ BlobNode& Blob::open_node() const {
 Task<> Blob::close() {
   BlobNode& node = open_node();
   node_ = nullptr;
-  return store_->run(sync_and_close(store_, node), "blob close");
+  return store_->run(sync_and_close(store_, node), "blob close", node.id());
 }
 
 BlobId Blob::id() const { return open_node().id(); }
@@ -156,10 +156,12 @@ std::optional<ByteOffset> Blob::seek_hole(ByteOffset from) const {
 // ---- metadata
 
 Task<> Blob::resize(std::uint64_t num_clusters) {
-  return store_->run(store_->resize(open_node(), num_clusters), "blob resize");
+  return store_->run(store_->resize(open_node(), num_clusters), "blob resize", open_node().id());
 }
-Task<> Blob::set_read_only() { return store_->run(store_->set_read_only(open_node()), "blob set_read_only"); }
-Task<> Blob::sync() { return store_->run(store_->sync(open_node()), "blob sync"); }
+Task<> Blob::set_read_only() {
+  return store_->run(store_->set_read_only(open_node()), "blob set_read_only", open_node().id());
+}
+Task<> Blob::sync() { return store_->run(store_->sync(open_node()), "blob sync", open_node().id()); }
 
 void Blob::set_xattr(std::string_view name, std::span<const std::byte> value) {
   BlobNode& node = open_node();
@@ -212,7 +214,19 @@ bool Blob::degraded() const {
   const ExternalSnapshot* external = Store::external_below(open_node());
   return external != nullptr && !external->there();
 }
-Task<> Blob::inflate() { return store_->run(store_->inflate(open_node(), true), "blob inflate"); }
-Task<> Blob::decouple_parent() { return store_->run(store_->inflate(open_node(), false), "blob decouple_parent"); }
+Task<> Blob::inflate() { return store_->run(store_->inflate(open_node(), true), "blob inflate", open_node().id()); }
+Task<> Blob::decouple_parent() {
+  return store_->run(store_->inflate(open_node(), false), "blob decouple_parent", open_node().id());
+}
+Task<> Blob::set_parent(BlobId of) {
+  return store_->run(store_->set_snapshot(open_node(), of), "blob set_parent", open_node().id());
+}
+Task<> Blob::set_external_parent(std::string_view name) {
+  return store_->run(store_->set_external_snapshot(open_node(), std::string(name)), "blob set_external_parent",
+                     open_node().id());
+}
+Task<> Blob::shallow_copy(BdevDesc& to, CopyProgress& progress) const {
+  return store_->copy_own_clusters(open_node(), to, progress);
+}
 
 }  // namespace spdkio::blob

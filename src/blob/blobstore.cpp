@@ -121,7 +121,7 @@ Task<BlobId> Blobstore::create(const BlobOptions& options) {
 }
 
 Task<Blob> Blobstore::open_in(std::shared_ptr<Store> store, BlobId id) {
-  BlobNode* const node = co_await store->run(store->open(id), "blob open");
+  BlobNode* const node = co_await store->run(store->open(id), "blob open", id);
   co_return Blob{std::move(store), *node};
 }
 Task<Blob> Blobstore::open(BlobId id) {
@@ -129,7 +129,7 @@ Task<Blob> Blobstore::open(BlobId id) {
   return open_in(store_, id);
 }
 
-Task<> Blobstore::remove(BlobId id) { return loaded().run(store_->remove(id), "blob remove"); }
+Task<> Blobstore::remove(BlobId id) { return loaded().run(store_->remove(id), "blob remove", id); }
 
 std::vector<BlobId> Blobstore::blobs() const {
   std::vector<BlobId> ids;
@@ -164,10 +164,10 @@ std::vector<DamagedBlob> Blobstore::damaged() const {
 }
 
 Task<BlobId> Blobstore::snapshot(BlobId of, std::span<const XattrView> xattrs) {
-  return loaded().run(store_->snapshot(of, checked(xattrs)), "blob snapshot");
+  return loaded().run(store_->snapshot(of, checked(xattrs)), "blob snapshot", of);
 }
 Task<BlobId> Blobstore::clone(BlobId of, std::span<const XattrView> xattrs) {
-  return loaded().run(store_->clone(of, checked(xattrs)), "blob clone");
+  return loaded().run(store_->clone(of, checked(xattrs)), "blob clone", of);
 }
 
 BlobId Blobstore::super_blob() const { return BlobId{loaded().disk().super().super_blob}; }

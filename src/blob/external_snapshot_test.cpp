@@ -201,5 +201,35 @@ TEST_F(ExternalSnapshotTest, LargerBlocksThanTheStoreDoNotFit) {
   block_on(blob.close());
 }
 
+TEST_F(ExternalSnapshotTest, ABlobIsGivenOneAndAnotherParent) {
+  const BlobId id = block_on(store_.create({.num_clusters = 4, .thin = true}));
+  Blob blob = open(id);
+  fill(store_, blob, cluster, 512, 5);
+  EXPECT_EQ(code_of(blob.set_external_parent("nowhere")), std::errc::no_such_device);
+  EXPECT_EQ(content(store_, blob, 0, cluster), all(cluster, 0));
+  block_on(blob.set_external_parent("source"));
+  EXPECT_EQ(code_of(blob.set_external_parent("source")), std::errc::file_exists);
+  EXPECT_EQ(content(store_, blob, 0, cluster), all(cluster, 0x77));
+  EXPECT_EQ(content(store_, blob, cluster, 512), all(512, 5));
+  block_on(blob.close());
+  reload();
+  EXPECT_EQ(store_.info(id).external_snapshot, "source");
+  blob = open(id);
+  EXPECT_EQ(content(store_, blob, 0, cluster), all(cluster, 0x77));
+
+  // From the device to a snapshot that starts from it too: the device stays open.
+  Blob other = open(clone_of("source"));
+  fill(store_, other, 0, 512, 6);
+  const BlobId snapshot = block_on(store_.snapshot(other.id()));
+  block_on(other.close());
+  block_on(blob.set_parent(snapshot));
+  EXPECT_EQ(blob.external_snapshot(), "");
+  EXPECT_EQ(content(store_, blob, 0, 512), all(512, 6));
+  EXPECT_EQ(content(store_, blob, 512, cluster - 512), all(cluster - 512, 0x77));
+  block_on(blob.close());
+  reload(true);
+  EXPECT_EQ(store_.info(id).parent, snapshot);
+}
+
 }  // namespace
 }  // namespace spdkio::blob::test

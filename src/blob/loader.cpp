@@ -1,5 +1,6 @@
 #include "blob/loader.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/as_result.hpp>
@@ -52,6 +53,7 @@ Task<> Loader::run(const std::string& type, bool recover) {
       recover = true;
     }
   }
+  const ErrorContext doing("{} the blobs", recover ? "recovering" : "reading");
   if (recover) {
     store_.recovered_ = true;
     std::uint32_t end = disk_.layout().md_len;
@@ -368,6 +370,7 @@ void Loader::connect_clones() {
 }
 
 Task<> Loader::write_changes() {
+  const ErrorContext doing("settling what was left half done");
   std::uint32_t end = 0;
   for (auto page = store_.used_pages_.next_used(0); page; page = store_.used_pages_.next_used(*page + 1)) {
     end = *page + 1;

@@ -1,5 +1,6 @@
 #include "blob/metadata_disk.hpp"
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/bdev/bdev.hpp>
 
@@ -68,6 +69,7 @@ Task<> MetadataDisk::write_one(std::uint64_t offset, std::span<const std::byte, 
 Task<> MetadataDisk::write_super(const SuperBlock& super) { return write_one(0, bytes_of(super)); }
 
 Task<> MetadataDisk::load_super() {
+  const ErrorContext doing("reading the super block");
   const std::uint64_t device_bytes = device_.size().value;
   if (device_bytes < 2 * std::uint64_t{layout_.page_size}) {
     throw not_a_store(device_.name(), "the device is too small");
@@ -102,6 +104,7 @@ Task<> MetadataDisk::load_super() {
 }
 
 Task<> MetadataDisk::format(const SuperBlock& super) {
+  const ErrorContext doing("writing an empty store");
   super_ = super;
   layout_ = format::Layout(super);
   // No super block before everything else is in place; and no root page of an earlier store.
@@ -125,6 +128,7 @@ Task<> MetadataDisk::format(const SuperBlock& super) {
 }
 
 Task<std::uint32_t> MetadataDisk::replay() {
+  const ErrorContext doing("replaying the redo page");
   const DmaBuf buffer = uninitialized(layout_.page_size);
   co_await read(mask_offset(super_.used_cluster_mask_start), buffer);
   MetadataPage redo;

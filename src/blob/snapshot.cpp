@@ -1,5 +1,5 @@
-// Snapshots, clones, and blobs that stop being clones. Every step leaves a store that a recovery understands: a blob in
-// the middle of it says so in an internal xattr.
+// Snapshots, clones, and blobs that become clones or stop being such. Every step leaves a store that a recovery
+// understands: a blob in the middle of it says so in an internal xattr.
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -215,6 +215,95 @@ Task<> Store::inflate(BlobNode& node, bool all) {
     failure = std::current_exception();
   }
   co_await thaw(node);
+  if (failure) std::rethrow_exception(failure);
+  co_await close_externals();
+}
+
+void Store::require_new_parent(const BlobNode& node) const {
+  if (node.is_damaged()) throw Error(std::errc::illegal_byte_sequence, node.damage);
+  require_certain(node);
+  if (node.is_thin()) return;
+  throw Error(Misuse::invalid_argument,
+              "blob " + to_string(node.id()) + " is not thin: it has clusters for everything");
+}
+
+Task<> Store::set_snapshot(BlobNode& node, BlobId of) {
+  const auto operations = co_await operations_.lock();
+  BlobNode& next = get(of);
+  require_new_parent(node);
+  if (next.is_damaged()) throw Error(std::errc::illegal_byte_sequence, next.damage);
+  const auto refuse = [&](const std::string& why) {
+    return Error(Misuse::invalid_argument, "blob " + to_string(of) + why);
+  };
+  if (!next.data_ro) throw refuse(" is no snapshot: it can be written");
+  if (next.map->size() != node.map->size()) throw refuse(" is not as large as the blob");
+  for (const BlobNode* at = &next; at != nullptr; at = at->parent.load(std::memory_order_relaxed)) {
+    if (at == &node) throw refuse(" is the blob or starts from it");
+  }
+  if (node.parent.load(std::memory_order_relaxed) == &next) {
+    throw Error(std::errc::file_exists, "blob " + to_string(of) + " is the parent already");
+  }
+  if (ExternalSnapshot* external = external_below(next); external != nullptr && node.open_count != 0) {
+    const auto opening = co_await opening_externals_.lock();
+    co_await external->open(block_size_);
+  }
+  co_await replace_source(node, &next, nullptr, {});
+}
+
+Task<> Store::set_external_snapshot(BlobNode& node, std::string id) {
+  const auto operations = co_await operations_.lock();
+  require_new_parent(node);
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(id));
+  require_external_id(bytes);
+  ExternalSnapshot* const external = add_external(bytes);
+  {
+    const auto opening = co_await opening_externals_.lock();
+    co_await external->open(block_size_);
+  }
+  std::exception_ptr failure;
+  try {
+    const ExternalSnapshot* const former = node.external.load();
+    if (!external->there()) throw Error(std::errc::no_such_device, external->reason()).with_device(external->name());
+    if (former != nullptr && former->name() == external->name()) {
+      throw Error(std::errc::file_exists, "the blob starts from it already").with_device(external->name());
+    }
+    co_await replace_source(node, nullptr, external, {bytes.begin(), bytes.end()});
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (failure) {
+    co_await close_externals();
+    std::rethrow_exception(failure);
+  }
+}
+
+Task<> Store::replace_source(BlobNode& node, BlobNode* next, ExternalSnapshot* external,
+                             std::vector<std::byte> external_id) {
+  std::exception_ptr failure;
+  co_await freeze(node);
+  try {
+    const auto metadata = co_await metadata_.lock();
+    Undo undo(node);
+    remove_internal(node, name::parent);
+    remove_internal(node, name::external_snapshot);
+    node.flags.invalid = node.flags.invalid & ~format::flag::external_snapshot;
+    if (next != nullptr) {
+      set_internal(node, name::parent, id_bytes(next->id()));
+    } else {
+      set_internal(node, name::external_snapshot, std::move(external_id));
+      node.flags.invalid = node.flags.invalid | format::flag::external_snapshot;
+    }
+    co_await persist(node, node.map->size(), {}, {});
+    undo.keep();
+    node.set_flags(node.flags);
+    node.external = external;
+    set_parent(node, next);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await thaw(node);
+  // Clones of the blob were not frozen: a read of theirs may still be on its way through the former parent.
+  co_await quiesce();
   if (failure) std::rethrow_exception(failure);
   co_await close_externals();
 }

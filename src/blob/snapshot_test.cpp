@@ -186,5 +186,99 @@ TEST_F(SnapshotTest, IsTakenWhileTheBlobIsWritten) {
   EXPECT_EQ(std::ranges::count(after, -1), 0);
 }
 
+TEST_F(SnapshotTest, AnotherParent) {
+  const BlobId blob = create(store_, 4, true);
+  write(blob, 0, 2 * cluster, 1);
+  const BlobId first = block_on(store_.snapshot(blob));
+  write(blob, 0, 3 * cluster, 2);
+  const BlobId second = block_on(store_.snapshot(blob));
+  const BlobId twin = block_on(store_.clone(second));
+  write(twin, 3 * cluster, cluster, 9);
+  EXPECT_EQ(value_at(twin, 0), 2);
+
+  Blob open = block_on(store_.open(twin));
+  EXPECT_EQ(code_of(open.set_parent(second)), std::errc::file_exists);
+  EXPECT_EQ(code_of(open.set_parent(twin)), Misuse::invalid_argument);
+  EXPECT_EQ(code_of(open.set_parent(blob)), Misuse::invalid_argument) << "it can be written";
+  EXPECT_EQ(code_of(open.set_parent(BlobId{0x100000063})), std::errc::no_such_file_or_directory);
+  block_on(open.set_parent(first));
+  block_on(open.close());
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(store_.info(twin).parent, first);
+    EXPECT_THAT(store_.info(first).clones, UnorderedElementsAre(second, twin));
+    EXPECT_THAT(store_.info(second).clones, ElementsAre(blob));
+    EXPECT_EQ(value_at(twin, 0), 1);
+    EXPECT_EQ(value_at(twin, 2), 0);
+    EXPECT_EQ(value_at(twin, 3), 9) << "what it has itself stays";
+    EXPECT_EQ(value_at(blob, 0), 2);
+    reload();
+  }
+}
+
+TEST_F(SnapshotTest, AParentForABlobThatHadNone) {
+  const BlobId origin = create(store_, 4, true);
+  write(origin, 0, 4 * cluster, 1);
+  const BlobId snapshot = block_on(store_.snapshot(origin));
+  const BlobId thin = create(store_, 4, true);
+  const BlobId thick = create(store_, 4, false);
+  const BlobId small = create(store_, 3, true);
+  write(thin, cluster, cluster, 5);
+  for (const BlobId unfit : {thick, small}) {
+    Blob blob = block_on(store_.open(unfit));
+    EXPECT_EQ(code_of(blob.set_parent(snapshot)), Misuse::invalid_argument);
+    block_on(blob.close());
+  }
+  Blob blob = block_on(store_.open(thin));
+  block_on(blob.set_parent(snapshot));
+  block_on(blob.close());
+  // A snapshot of itself, below it: that would be a circle.
+  const BlobId below = block_on(store_.snapshot(thin));
+  Blob top = block_on(store_.open(snapshot));
+  EXPECT_EQ(code_of(top.set_parent(below)), Misuse::invalid_argument);
+  block_on(top.close());
+  reload();
+  EXPECT_EQ(value_at(thin, 0), 1);
+  EXPECT_EQ(value_at(thin, 1), 5);
+  EXPECT_EQ(store_.info(below).parent, snapshot);
+}
+
+TEST_F(SnapshotTest, ShallowCopyTakesWhatABlobHasItself) {
+  const BlobId blob = create(store_, 4, true);
+  write(blob, 0, 2 * cluster, 1);
+  const BlobId base = block_on(store_.snapshot(blob));
+  write(blob, cluster, cluster, 2);
+  write(blob, 3 * cluster, 512, 3);
+  const BlobId top = block_on(store_.snapshot(blob));
+  const auto target = std::make_shared<Media>(4 * cluster);
+  std::ranges::fill(target->bytes, std::byte{0xEE});
+  const std::string name = plug_in(target);
+  const std::string small = plug_in(std::make_shared<Media>(3 * cluster));
+  const auto copy = [&](BlobId of, const std::string& to, CopyProgress& progress) -> Task<> {
+    BdevDesc device = co_await BdevDesc::open(to, Access::read_write);
+    Blob open = co_await store_.open(of);
+    const auto copied = co_await as_result(open.shallow_copy(device, progress));
+    co_await open.close();
+    co_await device.close();
+    if (!copied) throw copied.error();
+  };
+  CopyProgress progress;
+  EXPECT_EQ(code_of(copy(blob, name, progress)), std::errc::operation_not_permitted);
+  EXPECT_EQ(code_of(copy(top, small, progress)), Misuse::out_of_range);
+  EXPECT_EQ(progress.total, 0U);
+  block_on(copy(top, name, progress));
+  EXPECT_EQ(progress.done, 2U);
+  EXPECT_EQ(progress.total, 2U);
+  const auto part = [&](std::size_t index) {
+    return std::vector<std::byte>(target->bytes.begin() + static_cast<std::ptrdiff_t>(index * cluster),
+                                  target->bytes.begin() + static_cast<std::ptrdiff_t>((index + 1) * cluster));
+  };
+  EXPECT_EQ(part(0), all(cluster, 0xEE)) << "shared with the snapshot below";
+  EXPECT_EQ(part(1), all(cluster, 2));
+  EXPECT_EQ(part(2), all(cluster, 0xEE));
+  EXPECT_EQ(part(3)[0], std::byte{3});
+  EXPECT_EQ(part(3)[512], std::byte{0});
+  EXPECT_EQ(value_at(base, 0), 1);
+}
+
 }  // namespace
 }  // namespace spdkio::blob::test

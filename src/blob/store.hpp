@@ -1,6 +1,7 @@
 // Store: a loaded Blobstore. What its handles stand on.
 #pragma once
 
+#include <spdkio/base/error_context.hpp>
 #include <spdkio/blob/blobstore.hpp>
 #include <spdkio/runtime/mutex.hpp>
 #include <spdkio/runtime/thread.hpp>
@@ -20,6 +21,7 @@
 #include "blob/channel_state.hpp"
 #include "blob/external_snapshot.hpp"
 #include "blob/metadata_disk.hpp"
+#include "blob/store_call.hpp"
 
 namespace spdkio::blob {
 
@@ -53,9 +55,11 @@ class Store : public std::enable_shared_from_this<Store> {
   void drop_channel(const std::shared_ptr<ChannelState>& channel) noexcept;
   /// Runs `task` on the home Thread, to its end.
   template <class T>
-  Task<T> run(Task<T> task, const char* name) {
+  Task<T> run(Task<T> task, const char* name, BlobId id = {}) {
     // Keeps the store while the task runs, even if the handle is destroyed.
     const std::shared_ptr<Store> self = shared_from_this();
+    const StoreCall call{name, id, device_name_};
+    const ErrorContext doing("{}", call);
     auto handle = home_.spawn(std::move(task), name);
     if constexpr (std::is_void_v<T>) {
       co_await std::move(handle);
@@ -86,8 +90,13 @@ class Store : public std::enable_shared_from_this<Store> {
   Task<BlobId> clone(BlobId of, format::Xattrs xattrs);
   /// All clusters, or those that the parent has itself.
   Task<> inflate(BlobNode& node, bool all);
+  /// Another source for what a thin blob has no clusters for.
+  Task<> set_snapshot(BlobNode& node, BlobId of);
+  Task<> set_external_snapshot(BlobNode& node, std::string id);
 
-  // ---- clusters (cluster_changes.cpp)
+  // ---- clusters (cluster_changes.cpp, shallow_copy.cpp)
+  /// What the blob has allocated itself, to the same place of a device. The blob must be read-only and stay open.
+  Task<> copy_own_clusters(const BlobNode& node, BdevDesc& to, CopyProgress& progress);
   /// Allocates clusters for [first, first + count), none of which may be allocated, and writes them: `data` from byte
   /// `offset` of the first one on, or `zeros` bytes of zeros; the rest is what was read there before. False when one is
   /// allocated after all, or the blob has shrunk: nothing was done then.
@@ -172,9 +181,13 @@ class Store : public std::enable_shared_from_this<Store> {
   Task<> create_node(std::unique_ptr<BlobNode> node, std::uint64_t num_clusters, const Overlay& overlay);
   Task<> remove_snapshot_of(BlobNode& node, BlobNode& clone);
   void set_parent(BlobNode& node, BlobNode* parent);
+  void require_new_parent(const BlobNode& node) const;
+  static void require_external_id(std::span<const std::byte> id);
+  Task<> replace_source(BlobNode& node, BlobNode* next, ExternalSnapshot* external, std::vector<std::byte> external_id);
   void require_idle(const char* operation) const;
 
   MetadataDisk disk_;
+  const std::string device_name_;  ///< also when the device is closed
   ThreadHandle home_;
   std::uint32_t block_size_;
   bool loaded_ = false;

@@ -1,6 +1,7 @@
 // Stores and blobs through the public API, on a disk in memory.
 #include <spdkio/blob/blobstore.hpp>
 
+#include "blob/store.hpp"
 #include "blob/test_disk.hpp"
 
 namespace spdkio::blob::test {
@@ -293,6 +294,28 @@ TEST_F(BlobstoreTest, AWriteErrorOfMetadataChangesNothing) {
   block_on(blob.close());
   reload();
   EXPECT_EQ(store_.info(id).num_clusters, 9U);
+}
+
+TEST_F(BlobstoreTest, MetadataPagesOfAChosenSize) {
+  const std::string disk = plug_in(std::make_shared<Media>(disk_bytes));
+  StoreOptions wanted = options;
+  for (const std::uint32_t bad : {5000U, 131072U}) {
+    wanted.md_page_size = bad;
+    EXPECT_EQ(code_of(Blobstore::init(disk, wanted)), Misuse::invalid_argument);
+  }
+  wanted.md_page_size = 8192;
+  Blobstore store = block_on(Blobstore::init(disk, wanted));
+  const BlobId id = block_on(store.create({.num_clusters = 2, .thin = true}));
+  Blob blob = block_on(store.open(id));
+  fill(store, blob, cluster, 512, 3);
+  block_on(blob.close());
+  EXPECT_EQ(store.store()->layout().page_size, 8192U);
+  block_on(store.unload());
+  store = block_on(Blobstore::load(disk, {.recover = true}));
+  blob = block_on(store.open(id));
+  EXPECT_EQ(content(store, blob, cluster, 512), all(512, 3));
+  block_on(blob.close());
+  block_on(store.unload());
 }
 
 }  // namespace

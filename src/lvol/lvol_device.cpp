@@ -5,6 +5,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <initializer_list>
 #include <utility>
 
 #include "lvol/lvol_store.hpp"
@@ -26,12 +28,16 @@ bdev::Geometry geometry_of(const LvolStore& store, const blob::Blob& blob) {
           .read_only = blob.read_only()};
 }
 
+using bdev::IoType;
+constexpr std::initializer_list<IoType> reading{IoType::read, IoType::flush, IoType::seek_data, IoType::seek_hole};
+constexpr std::initializer_list<IoType> writing{IoType::read,  IoType::write,     IoType::write_zeroes, IoType::unmap,
+                                                IoType::flush, IoType::seek_data, IoType::seek_hole};
+
 }  // namespace
 
 LvolDevice::LvolDevice(std::shared_ptr<LvolStore> store, blob::Blob blob, const std::string& name, const Uuid& uuid)
     : CoroutineDevice(uuid.to_string(), "Logical Volume", geometry_of(*store, blob),
-                      {bdev::IoType::read, bdev::IoType::write, bdev::IoType::write_zeroes, bdev::IoType::unmap,
-                       bdev::IoType::flush}),
+                      blob.read_only() ? reading : writing),
       store_(std::move(store)),
       blob_(std::move(blob)) {
   set_uuid(uuid);
@@ -43,13 +49,25 @@ Task<> LvolDevice::serve(bdev::IoRequest& io) {
   const std::uint64_t block = geometry().block_size;
   const ByteOffset at{io.range().first.value * block};
   const ByteRange range{at, ByteCount{io.range().count.value * block}};
+  const bool reads = std::ranges::find(reading, io.type()) != reading.end();
+  if (!reads && blob_.read_only()) {
+    throw Error(std::errc::read_only_file_system, "the volume was made read-only").with_device(name());
+  }
   switch (io.type()) {
-    case bdev::IoType::read: return blob_.read(channel, io.buffers(), at);
-    case bdev::IoType::write: return io.fua() ? write_through(io, at) : blob_.write(channel, io.buffers(), at);
-    case bdev::IoType::write_zeroes: return blob_.write_zeroes(channel, range);
-    case bdev::IoType::unmap: return blob_.unmap(channel, range);
+    case IoType::read: return blob_.read(channel, io.buffers(), at);
+    case IoType::seek_data:
+    case IoType::seek_hole: return seek(io, at);
+    case IoType::write: return io.fua() ? write_through(io, at) : blob_.write(channel, io.buffers(), at);
+    case IoType::write_zeroes: return blob_.write_zeroes(channel, range);
+    case IoType::unmap: return blob_.unmap(channel, range);
     default: return blob_.flush(channel);
   }
+}
+
+Task<> LvolDevice::seek(bdev::IoRequest& io, ByteOffset at) {
+  const auto found = io.type() == IoType::seek_data ? blob_.seek_data(at) : blob_.seek_hole(at);
+  io.set_result(found ? found->value / geometry().block_size : UINT64_MAX);
+  co_return;
 }
 
 Task<> LvolDevice::write_through(bdev::IoRequest& io, ByteOffset at) {

@@ -24,6 +24,7 @@ class LvolDevice final : public bdev::CoroutineDevice {
   blob::Blob& blob() noexcept { return blob_; }
 
  private:
+  Task<> seek(bdev::IoRequest& io, ByteOffset at);
   Task<> write_through(bdev::IoRequest& io, ByteOffset at);
 
   std::shared_ptr<LvolStore> store_;

@@ -54,7 +54,8 @@ struct CreateStore {
         .optional("cluster_sz", &cluster_sz, "Bytes that space is handed out in")
         .optional("clear_method", &clear, "none, unmap or write_zeroes: what is done with the rest of the bdev")
         .optional("num_md_pages_per_cluster_ratio", &ratio, "Metadata pages for 100 clusters")
-        .optional("md_page_size", &md_page_size, "Bytes of a metadata page: 0, or what the bdev needs");
+        .optional("md_page_size", &md_page_size,
+                  "Bytes of a metadata page, at least what the bdev needs: a power of two from 4096 to 65536");
   }
 };
 struct RenameStore {
@@ -116,6 +117,24 @@ struct Resize {
         .required("size_in_mib", &size_in_mib, "New size in MiB, rounded up to whole clusters");
   }
 };
+struct SetParent {
+  std::string lvol_name, parent_name;
+  void fields(Params& p) {
+    p.required("lvol_name", &lvol_name, "UUID or alias of the volume, which must be thin")
+        .required("parent_name", &parent_name, "What it starts from now");
+  }
+};
+struct StartShallowCopy {
+  std::string src_lvol_name, dst_bdev_name;
+  void fields(Params& p) {
+    p.required("src_lvol_name", &src_lvol_name, "UUID or alias of the volume, which must be read-only")
+        .required("dst_bdev_name", &dst_bdev_name, "Bdev that gets what the volume has allocated itself");
+  }
+};
+struct CheckShallowCopy {
+  std::uint32_t operation_id = 0;
+  void fields(Params& p) { p.required("operation_id", &operation_id, "From bdev_lvol_start_shallow_copy"); }
+};
 struct ListLvols {
   StoreChoice store;
   void fields(Params& p) { store.declare(p, "lvs_uuid"); }
@@ -168,6 +187,7 @@ Task<Json> create_store(LvolStores& stores, CreateStore params) {
   LvolStore::Options options{.name = params.lvs_name,
                              .cluster_size = params.cluster_sz,
                              .metadata_pages_per_100_clusters = params.ratio,
+                             .md_page_size = params.md_page_size,
                              .clear_method = clear_method(params.clear)};
   auto creating = stores.create(params.bdev_name, std::move(options));
   const auto store = co_await std::move(creating);
@@ -221,6 +241,38 @@ Task<Json> grow_store(LvolStores& stores, StoreChoice choice) {
   const auto store = choice.find(stores);
   auto growing = done(store->grow());
   co_return co_await std::move(growing);
+}
+
+Task<Json> set_parent(LvolStores& stores, SetParent params) {
+  const auto [store, id] = stores.find_lvol(params.lvol_name);
+  const auto [parent_store, parent] = stores.find_lvol(params.parent_name);
+  if (store != parent_store) throw rpc::RpcError::invalid_params("the two volumes are in different stores");
+  auto setting = done(store->set_parent(id, parent));
+  co_return co_await std::move(setting);
+}
+
+Task<Json> set_parent_bdev(LvolStores& stores, SetParent params) {
+  const auto [store, id] = stores.find_lvol(params.lvol_name);
+  auto device = bdev::Service::current().find(params.parent_name);
+  if (device == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_device(params.parent_name);
+  }
+  auto setting = done(store->set_parent_bdev(id, std::move(device)));
+  co_return co_await std::move(setting);
+}
+
+Task<Json> start_shallow_copy(LvolStores& stores, StartShallowCopy params) {
+  co_return Json{{"operation_id", stores.start_shallow_copy(params.src_lvol_name, params.dst_bdev_name)}};
+}
+
+Task<Json> check_shallow_copy(LvolStores& stores, CheckShallowCopy params) {
+  const LvolStores::ShallowCopy copy = stores.check_shallow_copy(params.operation_id);
+  Json out = Json::object();
+  out["copied_clusters"] = copy.progress.done;
+  out["total_clusters"] = copy.progress.total;
+  out["state"] = !copy.ended ? "in progress" : copy.failure ? "error" : "complete";
+  if (copy.failure) out["error"] = copy.failure->what();
+  co_return out;
 }
 
 void register_store_methods(rpc::MethodTable& table, LvolStores& stores) {
@@ -278,6 +330,15 @@ void register_methods(rpc::MethodTable& table, LvolStores& stores) {
   table.add<NamedLvol>("bdev_lvol_set_read_only", "Nobody may write a logical volume any more", [&stores](NamedLvol p) {
     return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.set_read_only(id)); });
   });
+  table.add<SetParent>("bdev_lvol_set_parent", "Let a thin logical volume start from another snapshot",
+                       [&stores](SetParent params) { return set_parent(stores, std::move(params)); });
+  table.add<SetParent>("bdev_lvol_set_parent_bdev", "Let a thin logical volume start from another bdev",
+                       [&stores](SetParent params) { return set_parent_bdev(stores, std::move(params)); });
+  table.add<StartShallowCopy>(
+      "bdev_lvol_start_shallow_copy", "Copy what a logical volume has allocated itself to a bdev",
+      [&stores](StartShallowCopy params) { return start_shallow_copy(stores, std::move(params)); });
+  table.add<CheckShallowCopy>("bdev_lvol_check_shallow_copy", "How far a shallow copy is",
+                              [&stores](CheckShallowCopy params) { return check_shallow_copy(stores, params); });
   table.add<NamedLvol>("bdev_lvol_delete", "Delete a logical volume", [&stores](NamedLvol p) {
     return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.remove(id)); });
   });

@@ -1,6 +1,7 @@
 #include "lvol/lvol_store.hpp"
 
 #include <spdkio/base/log.hpp>
+#include <spdkio/bdev/bdev_desc.hpp>
 #include <spdkio/bdev/service.hpp>
 #include <spdkio/runtime/as_result.hpp>
 
@@ -31,12 +32,12 @@ std::span<const std::byte> with_zero(const std::string& text) {
   return std::as_bytes(std::span(text.c_str(), text.size() + 1));
 }
 
-/// A text xattr; empty when there is none, or it does not end as it should.
+/// A text xattr, up to its first zero byte: SPDK fills the name of a new volume up with zeros to 64 bytes. Empty when
+/// there is none, or it does not end with a zero.
 std::string text_xattr(const blob::Blob& blob, std::string_view name) {
   const auto value = blob.xattr(name);
-  if (!value || value->size() < 2 || value->back() != std::byte{0}) return {};
-  std::string text(reinterpret_cast<const char*>(value->data()), value->size() - 1);
-  return text.contains('\0') ? std::string{} : text;
+  if (!value || value->empty() || value->back() != std::byte{0}) return {};
+  return reinterpret_cast<const char*>(value->data());
 }
 
 /// What a new volume's blob is told apart by. `name` must stay.
@@ -69,6 +70,7 @@ Task<std::shared_ptr<LvolStore>> LvolStore::create(std::string bdev, Options opt
   const std::shared_ptr<LvolStore> self(new LvolStore);
   const blob::StoreOptions store_options{
       .cluster_size = options.cluster_size,
+      .md_page_size = options.md_page_size,
       .metadata_pages = static_cast<std::uint32_t>(std::clamp<std::uint64_t>(pages, 1, UINT32_MAX)),
       .type = store_type,
       .clear_method = options.clear_method};
@@ -238,12 +240,25 @@ void LvolStore::require_free(const std::string& name) const {
   }
 }
 
-void LvolStore::require_not_open(const Lvol& lvol) const {
+bool LvolStore::is_open(const Lvol& lvol) {
   const auto device = lvol.registered ? bdev::Service::current().find(lvol.uuid.to_string()) : nullptr;
-  if (device == nullptr || device->descriptor_count() == 0) return;
+  return device != nullptr && device->descriptor_count() != 0;
+}
+
+void LvolStore::require_not_open(const Lvol& lvol) const {
+  if (!is_open(lvol)) return;
   throw Error(std::errc::device_or_resource_busy, "the volume is open")
       .with_device(name_ + "/" + lvol.name)
-      .with_hint("its name and whether it can be written are fixed while somebody has it open");
+      .with_hint("its name is fixed while somebody has it open");
+}
+
+std::uint64_t LvolStore::clusters_of(const bdev::DeviceState& device) const {
+  const std::uint64_t bytes = device.num_blocks().value * device.geometry().block_size;
+  const std::uint64_t cluster = blobs_.cluster_size();
+  if (bytes != 0 && bytes % cluster == 0) return bytes / cluster;
+  throw Error(Misuse::invalid_argument, "its size is not a whole number of clusters of " + std::to_string(cluster))
+      .with_operation("clone")
+      .with_device(device.name());
 }
 
 template <class F>
@@ -301,21 +316,55 @@ Task<Uuid> LvolStore::clone(BlobId of, std::string name) {
 Task<Uuid> LvolStore::clone_bdev(std::shared_ptr<bdev::DeviceState> device, std::string name) {
   const auto guard = co_await changing_.lock();
   require_free(name);
-  const std::uint64_t bytes = device->num_blocks().value * device->geometry().block_size;
-  const std::uint64_t cluster = blobs_.cluster_size();
-  if (bytes == 0 || bytes % cluster != 0) {
-    throw Error(Misuse::invalid_argument, "its size is not a whole number of clusters of " + std::to_string(cluster))
-        .with_operation("clone")
-        .with_device(device->name());
-  }
+  const std::uint64_t clusters = clusters_of(*device);
   const NewLvol lvol(name);
   const std::string source = device->uuid().to_string();
-  const blob::BlobOptions options{.num_clusters = bytes / cluster,
+  const blob::BlobOptions options{.num_clusters = clusters,
                                   .thin = true,
                                   .xattrs = lvol.xattrs,
                                   .external_snapshot = std::string_view(source.c_str(), source.size() + 1)};
   const BlobId id = co_await blobs_.create(options);
   co_return co_await adopt(id, name, lvol.uuid);
+}
+
+Task<> LvolStore::set_parent(BlobId id, BlobId snapshot) {
+  const auto guard = co_await changing_.lock();
+  get(id);
+  get(snapshot);
+  const auto use = [snapshot](blob::Blob& blob) { return blob.set_parent(snapshot); };
+  co_await with_blob(id, use);
+}
+
+Task<> LvolStore::set_parent_bdev(BlobId id, std::shared_ptr<bdev::DeviceState> device) {
+  const auto guard = co_await changing_.lock();
+  clusters_of(*device);
+  get(id);
+  for (const auto& [other, lvol] : lvols_) {
+    if (device->uuid() != lvol.uuid) continue;
+    throw Error(Misuse::invalid_argument, "it is a volume of the same store, which might start from this one")
+        .with_device(device->name())
+        .with_hint("bdev_lvol_set_parent takes a snapshot of the store");
+  }
+  const std::string uuid = device->uuid().to_string();
+  const auto use = [&uuid](blob::Blob& blob) {
+    return blob.set_external_parent(std::string_view(uuid.c_str(), uuid.size() + 1));
+  };
+  co_await with_blob(id, use);
+}
+
+Task<> LvolStore::shallow_copy(BlobId id, std::string bdev, blob::CopyProgress& progress) {
+  get(id);
+  BdevDesc device = co_await BdevDesc::open(bdev, Access::read_write);
+  std::exception_ptr failure;
+  try {
+    device.claim(bdev::Claim::exclusive_write, "lvol shallow copy");
+    const auto use = [&](blob::Blob& blob) { return blob.shallow_copy(device, progress); };
+    co_await with_blob(id, use);
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  co_await device.close();
+  if (failure) std::rethrow_exception(failure);
 }
 
 Task<> LvolStore::set_name(BlobId id, std::string name) {
@@ -367,9 +416,13 @@ Task<> LvolStore::resize(BlobId id, std::uint64_t bytes) {
 Task<> LvolStore::set_read_only(BlobId id) {
   const auto guard = co_await changing_.lock();
   Lvol& lvol = get(id);
-  require_not_open(lvol);
-  co_await unregister_lvol(lvol);
   const auto use = [](blob::Blob& blob) { return blob.set_read_only(); };
+  if (is_open(lvol)) {
+    co_await with_blob(id, use);
+    co_return;
+  }
+  // So that it can't be opened for writing any more.
+  co_await unregister_lvol(lvol);
   const auto done = co_await as_result(with_blob(id, use));
   co_await register_lvol(lvol);
   if (!done) throw done.error();

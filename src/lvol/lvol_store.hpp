@@ -34,6 +34,7 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
     std::string name;
     std::uint32_t cluster_size = 4 << 20;
     std::uint32_t metadata_pages_per_100_clusters = 100;
+    std::uint32_t md_page_size = 0;
     blob::ClearMethod clear_method = blob::ClearMethod::by_default;
   };
   static Task<std::shared_ptr<LvolStore>> create(std::string bdev, Options options);
@@ -61,10 +62,17 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   Task<Uuid> clone(blob::BlobId of, std::string name);
   /// A volume that starts with the content of any block device.
   Task<Uuid> clone_bdev(std::shared_ptr<bdev::DeviceState> device, std::string name);
+  /// What a thin volume has no clusters for comes from a snapshot of the store, or from a block device, from now on.
+  Task<> set_parent(blob::BlobId id, blob::BlobId snapshot);
+  Task<> set_parent_bdev(blob::BlobId id, std::shared_ptr<bdev::DeviceState> device);
+  /// What a read-only volume has allocated itself, to the same places of a device. The volume can't be deleted
+  /// meanwhile.
+  Task<> shallow_copy(blob::BlobId id, std::string bdev, blob::CopyProgress& progress);
   /// EBUSY while somebody has a device open whose aliases would change.
   Task<> rename(std::string name);
   Task<> rename_lvol(blob::BlobId id, std::string name);
   Task<> resize(blob::BlobId id, std::uint64_t bytes);
+  /// Also of a volume that is open: its writes fail from then on.
   Task<> set_read_only(blob::BlobId id);
   Task<> inflate(blob::BlobId id, bool decouple);
   Task<> remove(blob::BlobId id);
@@ -89,7 +97,10 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   Task<Uuid> adopt(blob::BlobId id, std::string name, Uuid uuid);
   Lvol& get(blob::BlobId id);
   void require_free(const std::string& name) const;
+  static bool is_open(const Lvol& lvol);
   void require_not_open(const Lvol& lvol) const;
+  /// Throws unless its size is a whole number of clusters.
+  std::uint64_t clusters_of(const bdev::DeviceState& device) const;
   Task<> set_name(blob::BlobId id, std::string name);
   /// The open blob of a registered volume, or one opened for `use`.
   template <class F>

@@ -43,6 +43,7 @@ Task<bool> has_store(std::string name) {
 
 void LvolStores::start() {
   home_ = CurrentThread::handle();
+  copying_ = std::make_unique<Scope>("lvol shallow copies");
   // Not owned: `stop` takes it back.
   bdev::Service::current().add_examiner(std::shared_ptr<bdev::Examiner>(std::shared_ptr<void>(), this));
 }
@@ -51,6 +52,10 @@ Task<> LvolStores::stop() {
   if (!home_) co_return;
   bdev::Service::current().remove_examiner(*this);
   home_.reset();
+  copying_->request_stop();
+  co_await copying_->join();
+  copying_.reset();
+  copies_.clear();
   for (const auto& store : std::exchange(stores_, {}) | std::views::reverse) {
     const auto closed = co_await as_result(store->close());
     if (!closed) log::error("lvol store {}: {}", store->name(), closed.error().what());
@@ -113,6 +118,39 @@ Task<> LvolStores::rename(std::shared_ptr<LvolStore> store, std::string name) {
   if (store->name() == name) co_return;
   require_free(name);
   co_await store->rename(std::move(name));
+}
+
+Task<> LvolStores::run_shallow_copy(std::shared_ptr<LvolStore> store, blob::BlobId id, std::string bdev,
+                                    ShallowCopy& copy) {
+  auto copying = store->shallow_copy(id, std::move(bdev), copy.progress);
+  const auto copied = co_await as_result(std::move(copying));
+  if (!copied) copy.failure = copied.error();
+  copy.ended = true;
+}
+
+std::uint32_t LvolStores::start_shallow_copy(const std::string& lvol, std::string bdev) {
+  const auto [store, id] = find_lvol(lvol);
+  if (bdev::Service::current().find(bdev) == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_device(bdev);
+  }
+  if (!store->blobs().info(id).read_only) {
+    throw Error(std::errc::operation_not_permitted, "the volume can be written")
+        .with_device(lvol)
+        .with_hint("take a snapshot of it and copy that");
+  }
+  const std::uint32_t number = ++last_copy_;
+  copying_->spawn(run_shallow_copy(store, id, std::move(bdev), copies_[number]), "lvol shallow copy");
+  return number;
+}
+
+LvolStores::ShallowCopy LvolStores::check_shallow_copy(std::uint32_t number) {
+  const auto found = copies_.find(number);
+  if (found == copies_.end()) {
+    throw Error(std::errc::no_such_device, "there is no shallow copy with the number " + std::to_string(number));
+  }
+  ShallowCopy copy = found->second;
+  if (copy.ended) copies_.erase(found);
+  return copy;
 }
 
 std::shared_ptr<LvolStore> LvolStores::find_by_name(const std::string& name) {

@@ -78,6 +78,18 @@ TEST_F(LvolTest, AVolumeIsABlockDevice) {
   const auto shown = bdev->state()->driver_specific();
   EXPECT_EQ(shown["lvol"]["thin_provision"], true);
   EXPECT_EQ(shown["lvol"]["num_allocated_clusters"], 1);
+  const auto data_and_hole = [&]() -> Task<std::pair<std::optional<Lba>, std::optional<Lba>>> {
+    BdevDesc desc = co_await BdevDesc::open("lvs/vol");
+    IoChannel channel = desc.io_channel();
+    const auto data = co_await desc.seek_data(channel, Lba{0});
+    const auto hole = co_await desc.seek_hole(channel, Lba{0});
+    const auto none = co_await desc.seek_data(channel, *hole);
+    EXPECT_EQ(none, std::nullopt);
+    channel.close();
+    co_await desc.close();
+    co_return std::pair{data, hole};
+  };
+  EXPECT_EQ(block_on(data_and_hole()), (std::pair<std::optional<Lba>, std::optional<Lba>>{Lba{0}, Lba{cluster / 512}}));
   EXPECT_TRUE(bdev->state()->config().is_null()) << "the store is found again by itself";
 }
 
@@ -104,6 +116,7 @@ TEST_F(LvolTest, ComesBackWithItsDevice) {
   EXPECT_EQ(read("lvs/snap", 0, 4096), all(4096, 1));
   EXPECT_EQ(read("lvs/twin", 0, 4096), all(4096, 1));
   EXPECT_EQ(code_of(BdevDesc::open("lvs/snap", Access::read_write)), Misuse::read_only);
+  EXPECT_FALSE(Bdev::find("lvs/snap")->state()->supports(bdev::IoType::write));
   const auto snap = Bdev::find("lvs/snap")->state()->driver_specific();
   EXPECT_THAT(snap["lvol"]["clones"], SizeIs(2));
   EXPECT_EQ(Bdev::find("lvs/twin")->state()->driver_specific()["lvol"]["base_snapshot"], "snap");
@@ -174,6 +187,78 @@ TEST_F(LvolTest, ChangesOfName) {
   EXPECT_EQ(read("lvs2/other", 0, 512), all(512, 1));
   block_on(store->set_read_only(id("lvs2/other")));
   EXPECT_EQ(code_of(BdevDesc::open("lvs2/other", Access::read_write)), Misuse::read_only);
+}
+
+TEST_F(LvolTest, MadeReadOnlyWhileItIsWritten) {
+  const auto store = make_store(plug_in(std::make_shared<Media>(disk_bytes)));
+  make_lvol(store, "vol", true);
+  write("lvs/vol", 0, 512, 1);
+  BdevDesc writer = block_on(BdevDesc::open("lvs/vol", Access::read_write));
+  block_on(store->set_read_only(id("lvs/vol")));
+  const auto again = [&]() -> Task<> {
+    IoChannel channel = writer.io_channel();
+    const DmaBuf data{512};
+    co_await writer.write(channel, data, ByteOffset{0});
+  };
+  EXPECT_EQ(code_of(again()), std::errc::read_only_file_system);
+  block_on(writer.close());
+  EXPECT_EQ(read("lvs/vol", 0, 512), all(512, 1));
+}
+
+TEST_F(LvolTest, AnotherParent) {
+  const auto store = make_store(plug_in(std::make_shared<Media>(disk_bytes)));
+  make_lvol(store, "vol", true);
+  write("lvs/vol", 0, 512, 1);
+  block_on(store->snapshot(id("lvs/vol"), "snap"));
+  make_lvol(store, "other", true);
+  BdevDesc user = block_on(BdevDesc::open("lvs/other"));
+  block_on(store->set_parent(id("lvs/other"), id("lvs/snap")));
+  block_on(user.close());
+  EXPECT_EQ(read("lvs/other", 0, 512), all(512, 1));
+  EXPECT_EQ(Bdev::find("lvs/other")->state()->driver_specific()["lvol"]["base_snapshot"], "snap");
+
+  const auto source = std::make_shared<Media>(lvol_bytes);
+  std::ranges::fill(source->bytes, std::byte{0x44});
+  const auto device = Bdev::find(plug_in(source))->state();
+  block_on(store->set_parent_bdev(id("lvs/other"), device));
+  EXPECT_EQ(read("lvs/other", 0, 512), all(512, 0x44));
+  EXPECT_EQ(Bdev::find("lvs/other")->state()->driver_specific()["lvol"]["external_snapshot_name"],
+            device->uuid().to_string());
+  EXPECT_EQ(code_of(store->set_parent_bdev(id("lvs/other"), Bdev::find("lvs/vol")->state())), Misuse::invalid_argument);
+  EXPECT_EQ(
+      code_of(store->set_parent_bdev(id("lvs/other"), Bdev::find(plug_in(std::make_shared<Media>(512)))->state())),
+      Misuse::invalid_argument);
+}
+
+TEST_F(LvolTest, ShallowCopyGoesOnByItself) {
+  const auto store = make_store(plug_in(std::make_shared<Media>(disk_bytes)));
+  make_lvol(store, "vol", true);
+  write("lvs/vol", cluster, 512, 1);
+  const auto target = std::make_shared<Media>(lvol_bytes);
+  const std::string bdev = plug_in(target);
+  EXPECT_EQ(code_of([&]() -> Task<> {
+              stores_.start_shallow_copy("lvs/vol", bdev);
+              co_return;
+            }()),
+            std::errc::operation_not_permitted);
+  block_on(store->snapshot(id("lvs/vol"), "snap"));
+  const auto finish = [&](const std::string& to) -> Task<LvolStores::ShallowCopy> {
+    const std::uint32_t number = stores_.start_shallow_copy("lvs/snap", to);
+    for (;;) {
+      const LvolStores::ShallowCopy copy = stores_.check_shallow_copy(number);
+      if (copy.ended) co_return copy;
+      co_await sleep_for(std::chrono::milliseconds(1));
+    }
+  };
+  const LvolStores::ShallowCopy copied = block_on(finish(bdev));
+  EXPECT_FALSE(copied.failure);
+  EXPECT_EQ(copied.progress.done, 1U);
+  EXPECT_EQ(copied.progress.total, 1U);
+  EXPECT_EQ(target->bytes[cluster], std::byte{1});
+  EXPECT_THROW(stores_.check_shallow_copy(1), Error) << "forgotten";
+  const LvolStores::ShallowCopy small = block_on(finish(plug_in(std::make_shared<Media>(512))));
+  ASSERT_TRUE(small.failure);
+  EXPECT_EQ(small.failure->code(), Misuse::out_of_range);
 }
 
 TEST_F(LvolTest, SizeAndEnd) {

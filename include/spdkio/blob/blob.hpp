@@ -2,6 +2,7 @@
 #pragma once
 
 #include <spdkio/base/units.hpp>
+#include <spdkio/bdev/bdev_desc.hpp>
 #include <spdkio/blob/blob_channel.hpp>
 #include <spdkio/blob/blob_id.hpp>
 #include <spdkio/engine/dma_span.hpp>
@@ -20,6 +21,12 @@ namespace spdkio::blob {
 
 class Store;
 struct BlobNode;
+
+/// How far `Blob::shallow_copy` is, in clusters. To be read on the store's Thread.
+struct CopyProgress {
+  std::uint64_t done = 0;
+  std::uint64_t total = 0;
+};
 
 /// From `Blobstore::open`. Move-only. `close` it; a destructor that finds it open closes it and says so in the log,
 /// and changes that were not synced are lost.
@@ -103,6 +110,18 @@ class Blob {
   Task<> inflate();
   /// Copies what its parent has, so that it depends on the parent's parent, if there is one, and stays thin.
   Task<> decouple_parent();
+  /// What this thin blob has no clusters for comes from the snapshot `of` from now on: a read-only blob of the same
+  /// size that does not start from this one, Misuse::invalid_argument for another. What it showed of its former parent
+  /// is lost. EEXIST when it is the parent already. Durable when it returns. No I/O fails or is torn meanwhile; what is
+  /// in flight finds the one or the other.
+  Task<> set_parent(BlobId of);
+  /// The same with an external snapshot, named as in BlobOptions. ENODEV when there is no such device.
+  Task<> set_external_parent(std::string_view name);
+  /// Copies the clusters that this blob has itself, not those that it shares, to the same places of a device that is
+  /// open for writing. The blob must be read-only: EPERM; Misuse::out_of_range for a device that is
+  /// smaller. Runs on the store's Thread, which `to` must be open for; a stop request ends it. The three must stay
+  /// until it has ended.
+  Task<> shallow_copy(BdevDesc& to, CopyProgress& progress) const;
 
   const std::shared_ptr<Store>& store() const noexcept { return store_; }
 

@@ -21,6 +21,7 @@ enum class ClearMethod : std::uint8_t {
 
 struct StoreOptions {
   std::uint32_t cluster_size = 1 << 20;  ///< bytes; what space is handed out in
+  std::uint32_t md_page_size = 0;        ///< bytes, a power of two up to 65536; at least 4096 and what the device needs
   std::uint32_t metadata_pages = 0;      ///< room for metadata, a blob takes two or more; 0: one per cluster
   std::string_view type{};               ///< at most 16 bytes: which application the store belongs to
   ClearMethod clear_method = ClearMethod::by_default;

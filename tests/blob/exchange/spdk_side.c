@@ -28,9 +28,12 @@ static void fail(const char* what, int rc) {
   _exit(1);
 }
 
-static void wait_for_answer(const char* what) {
+static void poll_for_answer(void) {
   while (!answer.done) spdk_thread_poll(spdk_get_thread(), 0, 0);
   answer.done = false;
+}
+static void wait_for_answer(const char* what) {
+  poll_for_answer();
   if (answer.rc != 0) fail(what, answer.rc);
 }
 
@@ -80,6 +83,12 @@ static struct spdk_bs_dev* base(void) {
   return device;
 }
 
+static void take_store(const char* what) {
+  wait_for_answer(what);
+  store = answer.result;
+  channel = spdk_bs_alloc_io_channel(store);
+}
+
 static struct spdk_blob* open_blob(spdk_blob_id id) {
   spdk_bs_open_blob(store, id, ended_with_blob, NULL);
   wait_for_answer("open");
@@ -99,8 +108,7 @@ static spdk_blob_id find(const char* name) {
   spdk_blob_id id = SPDK_BLOBID_INVALID;
   spdk_bs_iter_first(store, ended_with_blob, NULL);
   for (;;) {
-    while (!answer.done) spdk_thread_poll(spdk_get_thread(), 0, 0);
-    answer.done = false;
+    poll_for_answer();
     if (answer.rc == -ENOENT) break;
     if (answer.rc != 0) fail("iterate", answer.rc);
     struct spdk_blob* blob = answer.result;
@@ -131,6 +139,15 @@ static void xattr_value(void* ctx, const char* name, const void** value, size_t*
   *length = strlen(ctx);
 }
 static char* name_xattr[] = {"name"};
+
+static struct spdk_blob_xattr_opts named(char* name) {
+  struct spdk_blob_xattr_opts xattrs = {0};
+  xattrs.names = name_xattr;
+  xattrs.count = 1;
+  xattrs.ctx = name;
+  xattrs.get_value = xattr_value;
+  return xattrs;
+}
 
 static void transfer(const char* name, uint64_t offset, uint64_t bytes, int value, bool check) {
   struct spdk_blob* blob = open_blob(get(name));
@@ -179,15 +196,11 @@ static void run_line(char* line) {
     options.num_md_pages = atoi(b);
     options.clear_method = BS_CLEAR_WITH_NONE;
     spdk_bs_init(base(), &options, ended_with_store, NULL);
-    wait_for_answer("init");
-    store = answer.result;
-    channel = spdk_bs_alloc_io_channel(store);
+    take_store(op);
   } else if (strcmp(op, "load") == 0) {
     struct spdk_bs_opts options = store_options();
     spdk_bs_load(base(), &options, ended_with_store, NULL);
-    wait_for_answer("load");
-    store = answer.result;
-    channel = spdk_bs_alloc_io_channel(store);
+    take_store(op);
   } else if (strcmp(op, "unload") == 0) {
     spdk_bs_free_io_channel(channel);
     spdk_bs_unload(store, ended, NULL);
@@ -201,10 +214,7 @@ static void run_line(char* line) {
     options.num_clusters = atoi(c);
     options.thin_provision = strcmp(b, "thin") == 0;
     options.use_extent_table = strcmp(b, "runs") != 0;
-    options.xattrs.names = name_xattr;
-    options.xattrs.count = 1;
-    options.xattrs.ctx = a;
-    options.xattrs.get_value = xattr_value;
+    options.xattrs = named(a);
     if (strcmp(b, "external") == 0) {
       options.esnap_id = "parent";
       options.esnap_id_len = strlen("parent");
@@ -220,19 +230,11 @@ static void run_line(char* line) {
     wait_for_answer("unmap");
     close_blob(blob);
   } else if (strcmp(op, "snapshot") == 0) { /* of name */
-    struct spdk_blob_xattr_opts xattrs = {0};
-    xattrs.names = name_xattr;
-    xattrs.count = 1;
-    xattrs.ctx = b;
-    xattrs.get_value = xattr_value;
+    const struct spdk_blob_xattr_opts xattrs = named(b);
     spdk_bs_create_snapshot(store, get(a), &xattrs, ended_with_id, NULL);
     wait_for_answer("snapshot");
   } else if (strcmp(op, "clone") == 0) { /* of name */
-    struct spdk_blob_xattr_opts xattrs = {0};
-    xattrs.names = name_xattr;
-    xattrs.count = 1;
-    xattrs.ctx = b;
-    xattrs.get_value = xattr_value;
+    const struct spdk_blob_xattr_opts xattrs = named(b);
     spdk_bs_create_clone(store, get(a), &xattrs, ended_with_id, NULL);
     wait_for_answer("clone");
   } else if (strcmp(op, "rename") == 0) { /* name name */

@@ -113,6 +113,7 @@ const std::vector<DeviceKind>& device_kinds() {
       {"malloc", "SIZE", "memory of that size"},
       {"null", "SIZE", "takes writes and forgets them, reads nothing"},
       {"file", "PATH", "a file or a block device of the kernel"},
+      {"bdev", "NAME", "a device of --config, also one whose name looks like a path: a volume lvs/vol"},
   };
   return kinds;
 }
@@ -127,7 +128,7 @@ std::string device_spec_help() {
       "'trtype:TCP traddr:127.0.0.1 trsvcid:4420 subnqn:nqn.2026-11.io.example:disk ns:1'\n"
       "              a namespace of an NVMe controller, with its transport id (PCIe: 'trtype:PCIe "
       "traddr:0000:01:00.0')\n"
-      "NAME          a device of --config\n"
+      "NAME          the same as bdev:NAME\n"
       "Parameters of the device's create call may follow: malloc:64MiB,block_size=4096, 'trtype:... ns:1,hdgst=true'";
   return text;
 }
@@ -181,6 +182,18 @@ std::string DevicePlan::free_name(std::string_view stem) {
   }
 }
 
+bool DevicePlan::is_known(std::string_view name) const {
+  return std::find(names_.begin(), names_.end(), name) != names_.end();
+}
+
+DeviceSpec DevicePlan::config_device(std::string_view name) const {
+  if (!has_config_file_) {
+    throw Failure::usage(fmt::format("there is no device '{}' without a configuration", name),
+                         "give --config FILE, or a device such as malloc:64MiB, null:1GiB or file:/path");
+  }
+  return {.bdev_name = std::string{name}, .call = {}, .path = {}};
+}
+
 DeviceSpec DevicePlan::add(std::string_view text) {
   if (text.empty()) throw Failure::usage("an empty device name");
   const std::size_t colon = text.find(':');
@@ -201,12 +214,14 @@ DeviceSpec DevicePlan::add(std::string_view text) {
       spec.is_new = true;
       method = fmt::format("bdev_{}_create", kind);
       spec.call = {{"method", method}, {"params", sized_params(value, spec.bdev_name)}};
+    } else if (colon != std::string_view::npos && kind == "bdev" && !is_known(text)) {
+      return config_device(value);
     } else if ((colon != std::string_view::npos && kind == "file") || text.find('/') != std::string_view::npos) {
       spec.bdev_name = free_name("file");
       const std::string_view path = kind == "file" && colon != std::string_view::npos ? value : text;
       spec.call = {{"method", "bdev_aio_create"}, {"params", file_params(path, spec.bdev_name, spec.path)}};
     } else {
-      if (colon != std::string_view::npos && std::find(names_.begin(), names_.end(), text) == names_.end()) {
+      if (colon != std::string_view::npos && !is_known(text)) {
         std::vector<std::string> kinds;
         for (const DeviceKind& known : device_kinds()) kinds.emplace_back(known.name);
         const auto meant = closest(kind, kinds);
@@ -214,12 +229,7 @@ DeviceSpec DevicePlan::add(std::string_view text) {
                              meant ? fmt::format("did you mean {}:{}?", *meant, value)
                                    : fmt::format("kinds are {}", fmt::join(kinds, ", ")));
       }
-      if (!has_config_file_) {
-        throw Failure::usage(fmt::format("there is no device '{}' without a configuration", text),
-                             "give --config FILE, or a device such as malloc:64MiB, null:1GiB or file:/path");
-      }
-      spec.bdev_name = text;
-      return spec;
+      return config_device(text);
     }
   } catch (const Error& error) {
     throw Failure::usage(fmt::format("device '{}': {}", text, error.what()));

@@ -39,6 +39,9 @@ class DevicePlan {
 
  private:
   std::string free_name(std::string_view stem);
+  bool is_known(std::string_view name) const;
+  /// Throws `Failure` without a configuration.
+  DeviceSpec config_device(std::string_view name) const;
 
   Json config_;
   bool has_config_file_ = false;
