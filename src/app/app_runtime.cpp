@@ -134,7 +134,7 @@ void AppRuntime::run() {
     engine().reactors().run();
   }
   env_->stop();
-  if (failure_ != nullptr) std::rethrow_exception(failure_);
+  if (failure_ != nullptr) rethrow_joined(failure_);
 }
 
 void AppRuntime::run_plain_main() {

@@ -38,7 +38,13 @@ class ConfigTest : public testing::Test {
 
   Task<Json> note(std::string what, bool fail) {
     calls_.push_back(std::move(what));
-    if (fail) throw Error(std::errc::file_exists, "it is there already");
+    if (fail) {
+      throw Error(std::errc::file_exists, "it is there already")
+          .with_operation("create")
+          .with_device("bad")
+          .with_range({Lba{8}, BlockCount{2}})
+          .with_hint("take another name");
+    }
     co_return true;
   }
 
@@ -131,6 +137,12 @@ TEST_F(ConfigTest, FailureOfAMethodKeepsItsCodeAndStopsTheRest) {
     EXPECT_EQ(error.code(), std::errc::file_exists);
     EXPECT_THAT(error.what(),
                 AllOf(HasSubstr("config[0]"), HasSubstr("disk_create"), HasSubstr("it is there already")));
+    // All that the method's Error knew, and which call of the configuration it was.
+    EXPECT_EQ(error.operation(), "create");
+    EXPECT_EQ(error.device(), "bad");
+    EXPECT_TRUE(error.range());
+    EXPECT_EQ(error.hint(), "take another name");
+    EXPECT_THAT(error.context(), ElementsAre("json_data: subsystems[0].config[0]: disk_create"));
   }
   EXPECT_THAT(calls_, ElementsAre("create bad"));
 }

@@ -296,6 +296,42 @@ TEST_F(BlobstoreTest, AWriteErrorOfMetadataChangesNothing) {
   EXPECT_EQ(store_.info(id).num_clusters, 9U);
 }
 
+TEST_F(BlobstoreTest, ErrorsSayWhatTheStoreWasDoing) {
+  const auto media = std::make_shared<Media>(disk_bytes);
+  const std::string disk = plug_in(media);
+  Blobstore store = block_on(Blobstore::init(disk, options));
+  const BlobId id = block_on(store.create({.num_clusters = 2, .thin = true}));
+  const auto error_of = [](Task<> task) -> Error {
+    const auto ended = block_on(as_result(std::move(task)));
+    if (!ended) return ended.error();
+    ADD_FAILURE() << "it went well";
+    return Error(Misuse::not_started);
+  };
+  const auto open_and_resize = [&]() -> Task<> {
+    Blob blob = co_await store.open(id);
+    const auto resized = co_await as_result(blob.resize(3));
+    co_await blob.close();
+    if (!resized) throw resized.error();
+  };
+  media->writes_until_failure = 0;
+  const Error failed = error_of(open_and_resize());
+  media->writes_until_failure = -1;
+  EXPECT_EQ(failed.device(), disk);
+  EXPECT_EQ(failed.operation(), "write");
+  EXPECT_TRUE(failed.range());
+  EXPECT_TRUE(failed.nvme_status());
+  EXPECT_THAT(failed.context(), ::testing::ElementsAre("blob resize of " + to_string(id) + " on " + disk));
+  const Error none = error_of(store.remove(BlobId{0x100000033}));
+  EXPECT_THAT(none.report(), ::testing::HasSubstr("\n  while: blob remove of 0x100000033 on " + disk));
+  block_on(store.unload());
+
+  for (std::uint64_t block = 0; block < 16; ++block) media->bad_blocks.insert(block);
+  const auto load = [](std::string name) -> Task<> { (void)co_await Blobstore::load(name); };
+  const Error unreadable = error_of(load(disk));
+  EXPECT_THAT(unreadable.context(), ::testing::ElementsAre("reading the super block", "blobstore load on " + disk));
+  EXPECT_THAT(unreadable.what(), ::testing::HasSubstr("read on " + disk));
+}
+
 TEST_F(BlobstoreTest, MetadataPagesOfAChosenSize) {
   const std::string disk = plug_in(std::make_shared<Media>(disk_bytes));
   StoreOptions wanted = options;

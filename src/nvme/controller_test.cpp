@@ -477,6 +477,8 @@ TEST_F(ControllerTest, FailuresOfConnect) {
   const Error unknown = test::failure_of(connect(wrong, {}));
   EXPECT_TRUE(unknown.nvme_status());
   EXPECT_NE(std::string(unknown.what()).find("byte 256 of Connect's data"), std::string::npos) << unknown.what();
+  ASSERT_FALSE(unknown.context().empty());
+  EXPECT_TRUE(unknown.context().back().starts_with("connecting to ")) << unknown.report();
 
   ControllerOptions digests;
   digests.data_digest = true;

@@ -245,6 +245,12 @@ TEST_F(TargetLife, MistakesOfItsOwner) {
   EXPECT_EQ(code_of([&] { return target_->create_subsystem(subnqn); }), std::errc::file_exists);
   EXPECT_EQ(code_of([&] { return target_->create_subsystem("disk0"); }), Misuse::invalid_argument);
   EXPECT_EQ(code_of([&] { return subsystem_->add_namespace("none"); }), std::errc::no_such_device);
+  try {
+    on_home([&] { return subsystem_->add_namespace("none"); });
+  } catch (const Error& error) {
+    ASSERT_FALSE(error.context().empty());
+    EXPECT_EQ(error.context().front(), std::string("adding none to subsystem ") + subnqn);
+  }
   NamespaceOptions taken;
   taken.nsid = 1;
   EXPECT_EQ(code_of([&] { return subsystem_->add_namespace("M0", taken); }), std::errc::file_exists);

@@ -104,7 +104,9 @@ TEST_F(FileMethodsTest, WithoutFallocateNothingIsUnmapped) {
 
 TEST_F(FileMethodsTest, Refusals) {
   const std::string file = make_file("disk", 1 << 20);
-  EXPECT_EQ(refusal("bdev_aio_create", {{"name", "A"}, {"filename", path("missing")}}).code(), -ENOENT);
+  const auto nowhere = refusal("bdev_aio_create", {{"name", "A"}, {"filename", path("missing")}});
+  EXPECT_EQ(nowhere.code(), -ENOENT);
+  EXPECT_THAT(nowhere.to_error().context(), ::testing::Contains("opening the file " + path("missing")));
   EXPECT_EQ(refusal("bdev_aio_create", {{"name", "A"}, {"filename", file}, {"block_size", 1000}}).code(), -EINVAL);
   EXPECT_EQ(refusal("bdev_aio_create", {{"name", "A"}, {"filename", file}, {"nowait", true}}).code(), -EOPNOTSUPP);
   call("bdev_aio_create", {{"name", "A"}, {"filename", file}});

@@ -171,6 +171,8 @@ TEST_F(BlobCommandTest, SaysWhatIsWrong) {
   const ProgramRun none = run({"ls", disk_});
   EXPECT_EQ(none.code, 1);
   EXPECT_THAT(none.err, HasSubstr("there is no Blobstore"));
+  EXPECT_THAT(none.err,
+              HasSubstr("  while: reading the super block; blobstore load on file0; spdkio blob ls " + disk_));
   EXPECT_EQ(run({"eat", disk_}).code, 2);
   EXPECT_EQ(run({"cp", disk_, "a", "b"}).code, 2);
   EXPECT_EQ(run({"cp", disk_, "blob:new", path("out")}).code, 2);

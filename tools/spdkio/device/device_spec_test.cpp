@@ -84,6 +84,7 @@ TEST(DeviceSpec, NonsenseIsRefused) {
   EXPECT_EQ(refusal("mallok:1MiB"), "'mallok' names no kind of device");
   EXPECT_NE(refusal("file:").find("path"), std::string::npos);
   EXPECT_NE(refusal("Malloc0").find("without a configuration"), std::string::npos);
+  EXPECT_NE(refusal("bdev:lvs/vol").find("without a configuration"), std::string::npos);
 }
 
 TEST(DeviceSpec, NamesAreTakenOnce) {
@@ -99,6 +100,7 @@ TEST(DeviceSpec, ConfigurationFilesAreKept) {
   DevicePlan plan{(folder.path() / "c.json").string()};
   EXPECT_EQ(plan.add("malloc0").call, nullptr);
   EXPECT_EQ(plan.add("malloc:1MiB").bdev_name, "malloc1") << "names of the configuration are taken";
+  EXPECT_EQ(plan.add("bdev:lvs/vol").bdev_name, "lvs/vol") << "not the path of a file";
   EXPECT_EQ(plan.config()["subsystems"][1]["config"].size(), 2U);
 }
 
