@@ -81,6 +81,9 @@ TEST_F(InFlightTest, RecoveryReadsWhatIsInUse) {
     EXPECT_EQ(recovered.blobs().size(), static_cast<std::size_t>(blobs));
     const std::uint64_t reads = copy->reads;
     if (blobs >= 200) EXPECT_GE(copy->most_in_flight, 16U);
+    const std::string what = std::to_string(blobs) + "_blobs_of_" + std::to_string(metadata_pages) + "_pages";
+    RecordProperty("reads_for_" + what, std::to_string(reads));
+    RecordProperty("in_flight_for_" + what, std::to_string(copy->most_in_flight));
     copy->slow = false;
     block_on(recovered.unload());
     return reads;
@@ -90,6 +93,7 @@ TEST_F(InFlightTest, RecoveryReadsWhatIsInUse) {
   EXPECT_LT(few, 60U);
   const auto many = reads_to_recover(4096, 200);
   EXPECT_GT(many, few);
+  EXPECT_LT(reads_to_recover(4096, 1000), 1000U * 3 + 60U);
   EXPECT_LT(many, 200U * 3 + 60U);
 }
 

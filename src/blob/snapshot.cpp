@@ -247,7 +247,8 @@ Task<> Store::set_snapshot(BlobNode& node, BlobId of) {
     const auto opening = co_await opening_externals_.lock();
     co_await external->open(block_size_);
   }
-  co_await replace_source(node, &next, nullptr, {});
+  auto replacing = replace_source(node, &next, nullptr, {});
+  co_await std::move(replacing);
 }
 
 Task<> Store::set_external_snapshot(BlobNode& node, std::string id) {
@@ -267,7 +268,8 @@ Task<> Store::set_external_snapshot(BlobNode& node, std::string id) {
     if (former != nullptr && former->name() == external->name()) {
       throw Error(std::errc::file_exists, "the blob starts from it already").with_device(external->name());
     }
-    co_await replace_source(node, nullptr, external, {bytes.begin(), bytes.end()});
+    auto replacing = replace_source(node, nullptr, external, {bytes.begin(), bytes.end()});
+    co_await std::move(replacing);
   } catch (...) {
     failure = std::current_exception();
   }

@@ -262,7 +262,9 @@ Task<Json> set_parent_bdev(LvolStores& stores, SetParent params) {
 }
 
 Task<Json> start_shallow_copy(LvolStores& stores, StartShallowCopy params) {
-  co_return Json{{"operation_id", stores.start_shallow_copy(params.src_lvol_name, params.dst_bdev_name)}};
+  Json out = Json::object();
+  out["operation_id"] = stores.start_shallow_copy(params.src_lvol_name, params.dst_bdev_name);
+  co_return out;
 }
 
 Task<Json> check_shallow_copy(LvolStores& stores, CheckShallowCopy params) {

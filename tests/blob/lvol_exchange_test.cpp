@@ -128,7 +128,7 @@ TEST_F(LvolExchangeTest, MadeBySpdk) {
 TEST_F(LvolExchangeTest, MadeHereAndChangedBySpdk) {
   const auto store = load("lvols_made_here_changed_by_spdk.image");
   EXPECT_EQ(store->name(), "lvs2");
-  EXPECT_THAT(store->lvols(), SizeIs(6));
+  EXPECT_THAT(store->lvols(), SizeIs(7));
   const Part first{0, cluster_bytes, 0x11};
   const Part second{cluster_bytes, 512, 0x12};
   for (const char* name : {"lvs2/thin", "lvs2/snap", "lvs2/spdk_clone", "lvs2/spdk_snap"}) {
@@ -137,6 +137,8 @@ TEST_F(LvolExchangeTest, MadeHereAndChangedBySpdk) {
   }
   expect_content("lvs2/thick", 0, {{0, 4096, 0x21}});
   expect_content("lvs2/spdk_vol", 0, {});
+  expect_content("lvs2/esnap", 0x55, {});  // inflated here
+  EXPECT_TRUE(Bdev::find("lvs2/esnap")->state()->geometry().read_only);
   EXPECT_EQ(shown("lvs2/thin")["base_snapshot"], "spdk_snap");
   EXPECT_EQ(shown("lvs2/spdk_snap")["base_snapshot"], "snap");
   EXPECT_EQ(shown("lvs2/spdk_clone")["base_snapshot"], "snap");
