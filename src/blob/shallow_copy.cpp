@@ -2,6 +2,7 @@
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/runtime/for_each_concurrent.hpp>
 
+#include <algorithm>
 #include <vector>
 
 #include "blob/store.hpp"

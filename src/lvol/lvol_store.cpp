@@ -199,6 +199,7 @@ Task<> LvolStore::close() {
 
 Task<> LvolStore::destroy() {
   const auto guard = co_await changing_.lock();
+  if (copies_ != 0) throw Error(std::errc::device_or_resource_busy, "a shallow copy runs").with_device(name_);
   if (std::exchange(closed_, true)) co_return;
   co_await unregister_all();
   if (watcher_ != nullptr) watcher_->close();
@@ -356,6 +357,7 @@ Task<> LvolStore::shallow_copy(BlobId id, std::string bdev, blob::CopyProgress& 
   get(id);
   BdevDesc device = co_await BdevDesc::open(bdev, Access::read_write);
   std::exception_ptr failure;
+  ++copies_;
   try {
     device.claim(bdev::Claim::exclusive_write, "lvol shallow copy");
     const auto use = [&](blob::Blob& blob) { return blob.shallow_copy(device, progress); };
@@ -364,6 +366,7 @@ Task<> LvolStore::shallow_copy(BlobId id, std::string bdev, blob::CopyProgress& 
     failure = std::current_exception();
   }
   co_await device.close();
+  --copies_;
   if (failure) std::rethrow_exception(failure);
 }
 

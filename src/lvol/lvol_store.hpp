@@ -43,7 +43,7 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   Task<> register_all();
   /// Unregisters the volumes and unloads.
   Task<> close();
-  /// The same, and nothing is left on the device.
+  /// The same, and nothing is left on the device. EBUSY while a shallow copy runs.
   Task<> destroy();
   bool closed() const noexcept { return closed_; }
 
@@ -113,6 +113,7 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   std::map<blob::BlobId, Lvol> lvols_;
   std::shared_ptr<bdev::DescState> watcher_;
   Mutex changing_;
+  unsigned copies_ = 0;  ///< shallow copies that run
   bool closed_ = false;
 };
 
