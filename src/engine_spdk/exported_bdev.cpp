@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <new>
+#include <span>
 #include <utility>
 
 #include "engine_spdk/io_status.hpp"
@@ -22,22 +23,57 @@ using bdev::Io;
 using bdev::IoStatus;
 using bdev::IoType;
 
-/// SPDK splits what has more pieces.
+/// SPDK splits transfers that have more pieces.
 constexpr std::uint32_t max_pieces = 32;
+/// In the request itself: what nearly all have.
+constexpr std::uint32_t inline_pieces = 8;
+
+/// A scatter list that does not fit into its request; kept by the channel for the next.
+struct PieceList {
+  std::array<DmaSpan, 2 * std::size_t{max_pieces}> pieces;  // a compare_and_write has two lists
+  PieceList* next = nullptr;
+};
 
 /// What an SPDK channel to one of ours holds.
 struct ChannelContext {
   bdev::ChannelSlot* slot;
+  PieceList* free_lists;
 };
 
 /// In the room that SPDK reserves in its request.
 struct Request : Io {
   spdk_bdev_io* spdk_io;
+  ChannelContext* channel;
+  PieceList* list;
   bool ended;
-  std::array<DmaSpan, max_pieces> pieces;
-  std::array<DmaSpan, max_pieces> write_pieces;
+  std::array<DmaSpan, inline_pieces> pieces;
   bdev::NvmeCommand nvme_command;
 };
+// SPDK makes 65535 requests at its start, each with room for the greediest module. Without hugepages no two of them
+// share a page as soon as one is larger than half of it, which doubles what is used.
+static_assert(sizeof(Request) <= 480, "not more than SPDK's own modules ask for");
+
+/// Room for a scatter list; null when there is none.
+DmaSpan* room_for(Request& request, std::size_t count) noexcept {
+  if (count <= request.pieces.size()) [[likely]]
+    return request.pieces.data();
+  PieceList*& free_lists = request.channel->free_lists;
+  if (free_lists == nullptr) {
+    request.list = new (std::nothrow) PieceList;
+    if (request.list == nullptr) return nullptr;
+  } else {
+    request.list = std::exchange(free_lists, free_lists->next);
+  }
+  return request.list->pieces.data();
+}
+
+void end(Request& request) noexcept {
+  request.ended = true;
+  if (request.list == nullptr) [[likely]]
+    return;
+  request.list->next = request.channel->free_lists;
+  request.channel->free_lists = std::exchange(request.list, nullptr);
+}
 
 /// SPDK does not say how its room is aligned.
 void* aligned(void* context) noexcept {
@@ -48,7 +84,7 @@ Request& request_of(spdk_bdev_io& io) noexcept { return *std::launder(static_cas
 
 void on_complete(Io& io) noexcept {
   auto& request = static_cast<Request&>(io);
-  request.ended = true;
+  end(request);
   spdk_bdev_io& spdk_io = *request.spdk_io;
   // Modules of ours complete from their own pollers too, where SPDK does not know on which thread it is.
   spdk_thread* const before = ::spdk_get_thread();
@@ -63,14 +99,16 @@ void on_complete(Io& io) noexcept {
   if (before != home) ::spdk_set_thread(before);
 }
 
-std::uint64_t set_pieces(const iovec* vectors, int count, std::array<DmaSpan, max_pieces>& pieces) noexcept {
+std::uint64_t set_pieces(std::span<const iovec> vectors, DmaSpan* pieces) noexcept {
   std::uint64_t bytes = 0;
-  for (int i = 0; i < count; ++i) {
-    pieces[static_cast<std::size_t>(i)] =
-        DmaSpan::from_registered(static_cast<std::byte*>(vectors[i].iov_base), vectors[i].iov_len);
-    bytes += vectors[i].iov_len;
+  for (const iovec& vector : vectors) {
+    *pieces++ = DmaSpan::from_registered(static_cast<std::byte*>(vector.iov_base), vector.iov_len);
+    bytes += vector.iov_len;
   }
   return bytes;
+}
+std::span<const iovec> vectors_of(const iovec* vectors, int count) noexcept {
+  return {vectors, vectors == nullptr || count < 0 ? 0 : static_cast<std::size_t>(count)};
 }
 
 void abort_request(bdev::ChannelSlot& slot, spdk_bdev_io& io) noexcept {
@@ -80,7 +118,8 @@ void abort_request(bdev::ChannelSlot& slot, spdk_bdev_io& io) noexcept {
 }
 
 void submit(spdk_io_channel* channel, spdk_bdev_io* spdk_io) noexcept {
-  bdev::ChannelSlot& slot = *static_cast<ChannelContext*>(::spdk_io_channel_get_ctx(channel))->slot;
+  auto& context = *static_cast<ChannelContext*>(::spdk_io_channel_get_ctx(channel));
+  bdev::ChannelSlot& slot = *context.slot;
   const auto type = from_spdk(static_cast<spdk_bdev_io_type>(spdk_io->type));
   if (!type) {
     ::spdk_bdev_io_complete_aio_status(spdk_io, -ENOTSUP);
@@ -92,6 +131,8 @@ void submit(spdk_io_channel* channel, spdk_bdev_io* spdk_io) noexcept {
   }
   auto& request = *new (aligned(spdk_io->driver_ctx)) Request;
   request.spdk_io = spdk_io;
+  request.channel = &context;
+  request.list = nullptr;
   request.ended = false;
   request.type = *type;
   std::uint64_t bytes = 0;
@@ -118,15 +159,29 @@ void submit(spdk_io_channel* channel, spdk_bdev_io* spdk_io) noexcept {
       request.lba = params.offset_blocks;
       request.blocks = *type == IoType::seek_data || *type == IoType::seek_hole ? 0 : params.num_blocks;
       if (*type == IoType::copy) request.source_lba = params.copy.src_offset_blocks;
-      if (params.iovs != nullptr && *type != IoType::copy && params.iovcnt > 0) {
-        bytes = set_pieces(params.iovs, params.iovcnt, request.pieces);
-        request.iov = request.pieces.data();
-        request.iov_count = static_cast<std::uint32_t>(params.iovcnt);
-      }
-      if (*type == IoType::compare_and_write) {
-        set_pieces(params.fused_iovs, params.fused_iovcnt, request.write_pieces);
-        request.write_iov = request.write_pieces.data();
-        request.write_iov_count = static_cast<std::uint32_t>(params.fused_iovcnt);
+      if (*type != IoType::copy) {
+        const auto data = vectors_of(params.iovs, params.iovcnt);
+        const auto writes = *type == IoType::compare_and_write ? vectors_of(params.fused_iovs, params.fused_iovcnt)
+                                                               : std::span<const iovec>();
+        const std::size_t count = data.size() + writes.size();
+        DmaSpan* const pieces = count > 2 * std::size_t{max_pieces} ? nullptr : room_for(request, count);
+        if (pieces == nullptr) {
+          request.ended = true;
+          if (count > 2 * std::size_t{max_pieces}) {
+            ::spdk_bdev_io_complete_aio_status(spdk_io, -E2BIG);
+          } else {
+            ::spdk_bdev_io_complete(spdk_io, SPDK_BDEV_IO_STATUS_NOMEM);
+          }
+          return;
+        }
+        bytes = set_pieces(data, pieces);
+        request.iov = pieces;
+        request.iov_count = static_cast<std::uint32_t>(data.size());
+        if (!writes.empty()) {
+          set_pieces(writes, pieces + data.size());
+          request.write_iov = pieces + data.size();
+          request.write_iov_count = static_cast<std::uint32_t>(writes.size());
+        }
       }
       if (params.md_buf != nullptr) {
         request.metadata = DmaSpan::from_registered(static_cast<std::byte*>(params.md_buf),
@@ -136,7 +191,7 @@ void submit(spdk_io_channel* channel, spdk_bdev_io* spdk_io) noexcept {
   }
   const IoStatus checked = slot.check(request, bytes);
   if (!checked.ok()) {
-    request.ended = true;
+    end(request);
     complete_with(*spdk_io, checked, 0);
     return;
   }
@@ -164,7 +219,7 @@ void submit_request(spdk_io_channel* channel, spdk_bdev_io* io) noexcept {
 int open_channel(void* io_device, void* context) noexcept {
   auto& exported = *static_cast<ExportedBdev*>(io_device);
   try {
-    new (context) ChannelContext{&exported.state().acquire_slot()};
+    new (context) ChannelContext{&exported.state().acquire_slot(), nullptr};
     return 0;
   } catch (...) {
     const Error error = Error::from_current_exception();
@@ -173,7 +228,11 @@ int open_channel(void* io_device, void* context) noexcept {
   }
 }
 
-void close_channel(void*, void* context) noexcept { static_cast<ChannelContext*>(context)->slot->drop_reference(); }
+void close_channel(void*, void* context) noexcept {
+  auto& channel = *static_cast<ChannelContext*>(context);
+  while (channel.free_lists != nullptr) delete std::exchange(channel.free_lists, channel.free_lists->next);
+  channel.slot->drop_reference();
+}
 
 spdk_io_channel* get_io_channel(void* context) noexcept { return ::spdk_get_io_channel(context); }
 
@@ -190,9 +249,8 @@ void write_json(spdk_json_write_ctx* out, const char* name, const nlohmann::orde
 
 int dump_info(void* context, spdk_json_write_ctx* out) noexcept {
   try {
-    for (const auto& [name, value] : static_cast<ExportedBdev*>(context)->state().driver_specific().items()) {
-      write_json(out, name.c_str(), value);
-    }
+    const nlohmann::ordered_json all = static_cast<ExportedBdev*>(context)->state().driver_specific();
+    for (const auto& [name, value] : all.items()) write_json(out, name.c_str(), value);
   } catch (...) {
     return -ENOMEM;
   }

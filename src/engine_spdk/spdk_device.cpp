@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include "engine_spdk/io_status.hpp"
@@ -46,6 +47,41 @@ bdev::Geometry geometry_of(const spdk_bdev& bdev) {
     geometry.max_active_zones = ::spdk_bdev_get_max_active_zones(&bdev);
   }
   return geometry;
+}
+
+/// What the module does itself. Two of SPDK's say that they can do all that their base can, and fail what they do not
+/// send on.
+bool module_can(spdk_bdev* bdev, bdev::IoType type) noexcept {
+  using bdev::IoType;
+  if (!::spdk_bdev_io_type_supported(bdev, to_spdk(type))) return false;
+  const std::string_view module = ::spdk_bdev_get_module_name(bdev);
+  if (module != "passthru" && module != "delay") return true;
+  switch (type) {
+    case IoType::read:
+    case IoType::write:
+    case IoType::write_zeroes:
+    case IoType::unmap:
+    case IoType::flush:
+    case IoType::reset:
+    case IoType::abort: return true;
+    case IoType::compare:
+    case IoType::copy: return module == "passthru";
+    default: return false;
+  }
+}
+
+/// What SPDK's bdev layer makes of reads and writes where the module says that it can't.
+bool is_emulated(spdk_bdev* bdev, bdev::IoType type) noexcept {
+  using bdev::IoType;
+  const auto can = [bdev](IoType wanted) { return ::spdk_bdev_io_type_supported(bdev, to_spdk(wanted)); };
+  switch (type) {
+    case IoType::compare:
+    case IoType::seek_data:
+    case IoType::seek_hole: return can(IoType::read) && !can(type);
+    case IoType::copy:
+    case IoType::compare_and_write: return can(IoType::read) && can(IoType::write) && !can(type);
+    default: return false;
+  }
 }
 
 }  // namespace
@@ -104,17 +140,7 @@ void SpdkDevice::on_event(spdk_bdev_event_type type, spdk_bdev* bdev, void* cont
 }
 
 bool SpdkDevice::supports(bdev::IoType type) const noexcept {
-  using bdev::IoType;
-  const auto can = [this](IoType wanted) { return ::spdk_bdev_io_type_supported(bdev_, to_spdk(wanted)); };
-  switch (type) {
-    // What SPDK's bdev layer makes of reads and writes where the module can't.
-    case IoType::compare:
-    case IoType::seek_data:
-    case IoType::seek_hole: return can(IoType::read);
-    case IoType::copy:
-    case IoType::compare_and_write: return can(IoType::read) && can(IoType::write);
-    default: return can(type);
-  }
+  return module_can(bdev_, type) || is_emulated(bdev_, type);
 }
 
 std::unique_ptr<bdev::Channel> SpdkDevice::make_channel() { return std::make_unique<SpdkChannel>(*this); }
