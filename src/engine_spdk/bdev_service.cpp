@@ -4,11 +4,14 @@
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/as_result.hpp>
 #include <spdkio/runtime/sleep.hpp>
+#include <spdkio/runtime/when_all.hpp>
 
 #include <spdk/bdev_module.h>
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -16,6 +19,9 @@ namespace spdkio::spdk {
 namespace {
 
 SpdkBdevs* current_bdevs = nullptr;
+
+/// How long a registration waits for SPDK's modules.
+constexpr std::chrono::seconds examine_limit{1};
 
 void examine(spdk_bdev* bdev) noexcept {
   if (bdev->module != &bdev_module()) SpdkBdevs::appeared(*bdev);
@@ -85,20 +91,51 @@ Task<std::shared_ptr<bdev::DeviceState>> SpdkBdevs::register_device(std::unique_
     co_await std::move(removal);
     throw Error(*failure);
   }
-  // SPDK's modules look for partitions, logical volumes and the like on it: that is over before anybody uses it, and
-  // not part of what its users did.
-  auto look = [](void* context) {
-    const int rc = ::spdk_bdev_wait_for_examine([](void* call) { Control::Call::finish(call, 0); }, context);
-    if (rc != 0) Control::Call::finish(context, rc);
-  };
-  auto looked = control_.call(look);
-  const int rc = co_await std::move(looked);
-  if (rc != 0) log::warn("SPDK may still examine '{}': error {}", state->name(), -rc);
+  auto looked = await_spdk_examine(state->name());
+  co_await std::move(looked);
   auto reset = state->reset_stats();
   co_await std::move(reset);
   auto examined = registry_.examine(state);
   co_await std::move(examined);
   co_return state;
+}
+
+/// SPDK's modules look for partitions, logical volumes and the like on a new bdev: that is over before anybody uses it,
+/// and not part of what its users did. A device may be slow, or hold reads on purpose: then it goes on beside them.
+Task<> SpdkBdevs::await_spdk_examine(std::string name) {
+  struct Look {
+    Control& control;
+    std::atomic<bool> done{false};
+  };
+  const auto look = std::make_shared<Look>(control_);
+  auto begin = [this, look] {
+    auto context = std::make_unique<std::shared_ptr<Look>>(look);
+    control_.app().began();
+    const auto finish = [](void* kept) {
+      const std::unique_ptr<std::shared_ptr<Look>> own(static_cast<std::shared_ptr<Look>*>(kept));
+      (*own)->control.app().ended();
+      (*own)->done = true;
+    };
+    const int rc = ::spdk_bdev_wait_for_examine(finish, context.get());
+    if (rc == 0) {
+      [[maybe_unused]] auto* const kept = context.release();
+    } else {
+      control_.app().ended();
+      look->done = true;
+    }
+    return rc;
+  };
+  auto begun = control_.on_app(begin);
+  const int rc = co_await std::move(begun);
+  if (rc != 0) log::warn("SPDK may still examine '{}': error {}", name, -rc);
+  const auto deadline = std::chrono::steady_clock::now() + examine_limit;
+  while (!look->done) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      log::info("SPDK still examines '{}'", name);
+      co_return;
+    }
+    co_await sleep_for(std::chrono::microseconds{20});
+  }
 }
 
 Task<> SpdkBdevs::unregister_device(std::string name) {
@@ -118,11 +155,10 @@ Task<> SpdkBdevs::unregister_device(std::string name) {
     co_await std::move(unregistered);
     co_return;
   }
-  // SPDK's users of it go first, and then ours.
+  // At once: SPDK's users let go when their requests have ended, and those that the device holds end with its removal.
   auto unexported = unexport(name);
-  co_await std::move(unexported);
   auto removal = registry_.unregister_device(name);
-  co_await std::move(removal);
+  co_await when_all(std::move(unexported), std::move(removal));
 }
 
 Task<> SpdkBdevs::unexport(std::string name) {

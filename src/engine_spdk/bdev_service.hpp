@@ -44,6 +44,7 @@ class SpdkBdevs final : public bdev::Service, BdevEvents {
   void bdev_resized(const std::string& name, BlockCount num_blocks) override;
   void bdev_media(const std::string& name, LbaRange range) override;
   Task<> remove(std::string name);
+  Task<> await_spdk_examine(std::string name);
   Task<> unexport(std::string name);
   Task<> unregister_spdk_bdev(std::string name, spdk_bdev* bdev);
 

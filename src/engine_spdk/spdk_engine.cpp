@@ -33,6 +33,7 @@ embedded::ReactorGroupOptions reactor_options(const EnvOptions& options, const e
 
 SpdkEngine::SpdkEngine(const EnvOptions& options, embedded::MainReactor main_reactor)
     : cores_(embedded::choose_cores(options, CpuSet::online(), CpuSet::allowed())),
+      pci_access_(!options.no_pci),
       control_(options.name, options.poll_mode, options.idle_spin,
                [&options, this] { start_environment(options, cores_); }),
       bdevs_(control_),

@@ -9,6 +9,7 @@
 #include <string>
 #include <string_view>
 
+#include "engine/pci_access.hpp"
 #include "engine_embedded/core_choice.hpp"
 #include "engine_embedded/reactor_group.hpp"
 #include "engine_spdk/bdev_service.hpp"
@@ -38,6 +39,7 @@ class SpdkEngine final : public engine::Engine {
 
  private:
   const embedded::CoreChoice cores_;
+  engine::PciAccess pci_access_;
   Control control_;
   SpdkBdevs bdevs_;
   std::optional<MethodBridge> methods_;

@@ -4,6 +4,7 @@
 #include <spdkio/spdkio.hpp>
 
 #include <spdkio/bdev/service.hpp>
+#include <spdkio/rpc/json.hpp>
 #include <spdkio/runtime/frame_cache.hpp>
 #include <spdkio/runtime/scope.hpp>
 
@@ -18,6 +19,7 @@
 #include <fstream>
 #include <new>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -110,6 +112,47 @@ Task<std::string> scattered_lvol_disk(std::string) {
   channel.close();
   co_await desc.close();
   co_return name;
+}
+
+/// Devices of an engine's own, made with its own methods.
+Task<> method(std::string name, Json params) {
+  auto asked = engine::Engine::current().methods()->call(std::move(name), std::move(params));
+  co_await std::move(asked);
+}
+Task<std::string> own_disk(std::string method_name) {
+  Json params = {{"name", "Own"}, {"num_blocks", num_blocks}, {"block_size", 4096}};
+  auto made = method(std::move(method_name), std::move(params));
+  co_await std::move(made);
+  co_return "Own";
+}
+Task<std::string> own_null_disk(std::string) { return own_disk("bdev_null_create"); }
+Task<std::string> own_malloc_disk(std::string) { return own_disk("bdev_malloc_create"); }
+/// SPDK's module over a device of this library.
+Task<std::string> own_passthru_disk(std::string) {
+  co_await create_base();
+  Json params = {{"name", "Disk"}, {"base_bdev_name", "Base"}};
+  auto made = method("bdev_passthru_create", std::move(params));
+  co_await std::move(made);
+  co_return "Disk";
+}
+
+std::vector<Subject> all_subjects() {
+  std::vector<Subject> subjects{{"Null", null_disk},
+                                {"Malloc", malloc_disk},
+                                {"FileIoUring", file_disk, true},
+                                {"Passthru", passthru_disk},
+                                {"Split", split_disk},
+                                {"ErrorWithoutRules", error_disk},
+                                {"Delay", delay_disk},
+                                {"Lvol", lvol_disk},
+                                {"LvolScattered", scattered_lvol_disk}};
+  const char* const engine = std::getenv("SPDKIO_ENGINE");
+  if (engine != nullptr && std::string_view(engine) == "spdk") {
+    subjects.push_back({"SpdkNull", own_null_disk});
+    subjects.push_back({"SpdkMalloc", own_malloc_disk});
+    subjects.push_back({"SpdkPassthruOverOurMalloc", own_passthru_disk});
+  }
+  return subjects;
 }
 
 /// Passes of one worker: each is a read, a write, and both with a scatter list of three pieces.
@@ -216,12 +259,7 @@ TEST_P(NoAllocationTest, InTheSteadyState) {
   std::filesystem::remove_all(folder);
 }
 
-INSTANTIATE_TEST_SUITE_P(On, NoAllocationTest,
-                         ::testing::Values(Subject{"Null", null_disk}, Subject{"Malloc", malloc_disk},
-                                           Subject{"FileIoUring", file_disk, true}, Subject{"Passthru", passthru_disk},
-                                           Subject{"Split", split_disk}, Subject{"ErrorWithoutRules", error_disk},
-                                           Subject{"Delay", delay_disk}, Subject{"Lvol", lvol_disk},
-                                           Subject{"LvolScattered", scattered_lvol_disk}),
+INSTANTIATE_TEST_SUITE_P(On, NoAllocationTest, ::testing::ValuesIn(all_subjects()),
                          [](const auto& instance) { return std::string(instance.param.test_name); });
 
 }  // namespace

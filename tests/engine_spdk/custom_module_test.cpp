@@ -126,6 +126,17 @@ TEST_F(CustomModuleTest, ItsRemovalTakesWhatStandsOnIt) {
   EXPECT_EQ(code_of(run(open.desc.write(open.channel, data, blocks(0, 1)))), std::errc::no_such_device);
 }
 
+TEST_F(CustomModuleTest, OneThatHoldsReadsNeitherHangsItsRegistrationNorItsRemoval) {
+  const std::chrono::microseconds hour = 1h;
+  const bdev::DelayOptions slow{
+      .name = "Slow", .base = "Shelf", .latencies = {.average_read = hour, .p99_read = hour}};
+  ask("bdev_passthru_delete", {{"name", "Through"}});
+  ASSERT_TRUE(run(bdev::create_delay(slow))) << "SPDK's modules read it to look for partitions";
+  EXPECT_EQ(ask("bdev_get_bdevs", {{"name", "Slow"}}).size(), 1u);
+  ASSERT_TRUE(run(bdev::delete_delay("Slow")));
+  EXPECT_FALSE(Bdev::find("Slow"));
+}
+
 TEST_F(CustomModuleTest, ItsNewSizeIsToldToSpdk) {
   unregister("Shelf");
   auto made = bdev::create_null({.name = "Plain", .num_blocks = 100});

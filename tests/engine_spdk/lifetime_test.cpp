@@ -148,7 +148,7 @@ TEST(SpdkApplication, RequestsForWhichSpdkHasNoRoomWait) {
   };
   EXPECT_EQ(App::run(app_options(small_pool), main), 0);
   EXPECT_EQ(done, count);
-  EXPECT_GE(most, count) << "SPDK had room for 64 at most: the others waited";
+  EXPECT_GT(most, 64u) << "more than SPDK had room for: the others waited";
 }
 
 /// What an application answers to save_config, and its devices, by its own RPC server.
