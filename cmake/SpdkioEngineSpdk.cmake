@@ -10,11 +10,26 @@ include(PkgConf)
 set(SPDKIO_SPDK AUTO CACHE STRING "Build the spdk engine: AUTO (when pkg-config finds SPDK), ON, OFF")
 set_property(CACHE SPDKIO_SPDK PROPERTY STRINGS AUTO ON OFF)
 
+set(SPDKIO_MINIMUM_SPDK 24.9)
+
 function(_spdkio_no_spdk reason)
   if(SPDKIO_SPDK STREQUAL "ON")
     message(FATAL_ERROR "SPDKIO_SPDK is ON, but ${reason}")
   endif()
   message(STATUS "spdk engine: not built, ${reason}")
+endfunction()
+
+# What SPDK this is stands in a header; the versions in its .pc files are those of single libraries.
+function(_spdkio_spdk_version directories out)
+  set(${out} "" PARENT_SCOPE)
+  find_file(header spdk/version.h HINTS ${directories} NO_CACHE)
+  if(NOT header)
+    return()
+  endif()
+  file(STRINGS "${header}" lines REGEX "^#define SPDK_VERSION_(MAJOR|MINOR)[ \t]+[0-9]+")
+  if("${lines}" MATCHES "MAJOR[ \t]+([0-9]+).*MINOR[ \t]+([0-9]+)")
+    set(${out} "${CMAKE_MATCH_1}.${CMAKE_MATCH_2}" PARENT_SCOPE)
+  endif()
 endfunction()
 
 function(spdkio_add_engine_spdk)
@@ -47,6 +62,12 @@ function(spdkio_add_engine_spdk)
     return()
   endif()
 
+  _spdkio_spdk_version("${spdk_INCLUDE_DIRS}" version)
+  if(version VERSION_LESS SPDKIO_MINIMUM_SPDK)
+    _spdkio_no_spdk("it needs SPDK 24.09 or newer, and found '${version}' in ${spdk_INCLUDE_DIRS}")
+    return()
+  endif()
+
   _spdkio_split_sources(src/engine_spdk sources tests)
   add_library(spdkio_engine_spdk MODULE ${sources})
   set_target_properties(spdkio_engine_spdk PROPERTIES
@@ -58,7 +79,7 @@ function(spdkio_add_engine_spdk)
   target_link_libraries(spdkio_engine_spdk PRIVATE spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} spdkio::sys)
   # What SPDK and DPDK define stays inside; ours is shared with the library.
   target_link_options(spdkio_engine_spdk PRIVATE "LINKER:--exclude-libs,ALL" "LINKER:-z,defs")
-  message(STATUS "spdk engine: built with the SPDK that pkg-config finds")
+  message(STATUS "spdk engine: built with the SPDK ${version} that pkg-config finds")
   if(SPDKIO_BUILD_BENCH)
     add_executable(bench_spdk_callbacks bench/spdk/callbacks.cpp)
     target_link_libraries(bench_spdk_callbacks PRIVATE spdkio::sys spdkio_warnings)

@@ -13,10 +13,17 @@
 #include <string>
 
 namespace spdkio::spdk {
+namespace {
+
+/// How long it spins after its last work where reactors never sleep: it has no core of its own, and would take half of
+/// a reactor's where that is one of two hardware threads.
+constexpr std::chrono::milliseconds busy_spin{100};
+
+}  // namespace
 
 Control::Control(std::string name, PollMode poll_mode, std::chrono::microseconds idle_spin,
                  std::function<void()> set_up)
-    : name_(std::move(name)), poll_mode_(poll_mode), idle_spin_(idle_spin) {
+    : name_(std::move(name)), idle_spin_(poll_mode == PollMode::busy ? busy_spin : idle_spin) {
   // It, and the OS threads that DPDK starts from it, handle no signals: those are for the program's.
   sigset_t blocked;
   sigset_t before;
@@ -66,7 +73,7 @@ void Control::run(const std::function<void()>& set_up) {
   while (!stopping_.load(std::memory_order_relaxed)) {
     if (thread->poll() != 0) {
       last_work = core.batch_ticks();
-    } else if (poll_mode_ != PollMode::busy && ns_from_ticks(ticks() - last_work) > idle_spin_) {
+    } else if (ns_from_ticks(ticks() - last_work) > idle_spin_) {
       core.wait(std::chrono::nanoseconds{-1});
     }
   }

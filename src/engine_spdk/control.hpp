@@ -25,7 +25,8 @@ namespace spdkio::spdk {
 /// there is nothing to do, and looks once a millisecond.
 class Control {
  public:
-  /// `set_up` runs on the new OS thread before anything else; what it throws is thrown here.
+  /// `set_up` runs on the new OS thread before anything else; what it throws is thrown here. It sleeps when idle in
+  /// every poll mode.
   Control(std::string name, PollMode poll_mode, std::chrono::microseconds idle_spin, std::function<void()> set_up);
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
@@ -79,7 +80,6 @@ class Control {
   void run(const std::function<void()>& set_up);
 
   const std::string name_;
-  const PollMode poll_mode_;
   const std::chrono::microseconds idle_spin_;
   std::optional<LightThreads> threads_;
   LightThread* app_ = nullptr;

@@ -59,6 +59,8 @@ void check_restart(const EnvOptions& options, const std::string& cores) {
 
 }  // namespace
 
+static_assert(SPDK_VERSION >= SPDK_VERSION_NUM(24, 9, 0), "the engine needs SPDK 24.09 or newer");
+
 std::string spdk_version() { return fmt::format("{}.{:02}", SPDK_VERSION_MAJOR, SPDK_VERSION_MINOR); }
 
 void start_environment(const EnvOptions& options, const embedded::CoreChoice& choice) {

@@ -314,8 +314,8 @@ ExportedBdev::ExportedBdev(std::shared_ptr<bdev::DeviceState> state)
 Task<ExportedBdev*> ExportedBdev::create(std::shared_ptr<bdev::DeviceState> state, Control& control) {
   auto* const exported = new ExportedBdev(std::move(state));
   auto registration = [exported] {
-    // SPDK finds bdevs by UUID too, and refuses a second one: a namespace that this process reaches over a target of its
-    // own keeps its UUID among ours, and gets another with SPDK.
+    // SPDK finds bdevs by UUID too, and refuses a second one: a namespace that this process reaches over a target of
+    // its own keeps its UUID among ours, and gets another with SPDK.
     const Uuid& uuid = exported->state_->uuid();
     if (::spdk_bdev_get_by_name(uuid.to_string().c_str()) != nullptr) exported->bdev_.uuid = {};
     ::spdk_io_device_register(exported, open_channel, close_channel, sizeof(ChannelContext), exported->name_.c_str());

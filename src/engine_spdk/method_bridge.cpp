@@ -9,6 +9,7 @@
 #include <spdkio/runtime/sleep.hpp>
 
 #include <fmt/format.h>
+#include <spdk/version.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -75,6 +76,7 @@ MethodBridge::MethodBridge(Control& control) : control_(control) {
   auto opened = [this] { open(); };
   block_on(control_.on_app(opened));
   try {
+    block_on(check_version());
     block_on(list_methods());
   } catch (...) {
     auto closed = [this] { close(); };
@@ -117,6 +119,20 @@ void MethodBridge::close() {
 }
 
 void MethodBridge::set_runtime(bool runtime) { ::spdk_rpc_set_state(runtime ? SPDK_RPC_RUNTIME : SPDK_RPC_STARTUP); }
+
+/// Linked to shared libraries, it may be loaded with others than it was compiled for: their structures differ.
+Task<> MethodBridge::check_version() {
+  auto asking = call("spdk_get_version", Json());
+  const Json answer = co_await std::move(asking);
+  const Json& fields = answer.at("fields");
+  const auto major = fields.at("major").get<int>();
+  const auto minor = fields.at("minor").get<int>();
+  if (major == SPDK_VERSION_MAJOR && minor == SPDK_VERSION_MINOR) co_return;
+  throw Error(Misuse::invalid_argument, fmt::format("the engine was built for SPDK {}.{:02} and runs with {}.{:02}",
+                                                    SPDK_VERSION_MAJOR, SPDK_VERSION_MINOR, major, minor))
+      .with_operation("spdk_get_version")
+      .with_hint("build it again, or let the dynamic linker find the other SPDK");
+}
 
 Task<> MethodBridge::list_methods() {
   auto listing = call("rpc_get_methods", Json());

@@ -38,6 +38,7 @@ class MethodBridge final : public engine::MethodService {
  private:
   Task<Json> call_here(std::string method, Json params);
   Task<Json> exchange(std::string request);
+  Task<> check_version();
   Task<> list_methods();
 
   Control& control_;

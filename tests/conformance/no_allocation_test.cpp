@@ -137,15 +137,10 @@ Task<std::string> own_passthru_disk(std::string) {
 }
 
 std::vector<Subject> all_subjects() {
-  std::vector<Subject> subjects{{"Null", null_disk},
-                                {"Malloc", malloc_disk},
-                                {"FileIoUring", file_disk, true},
-                                {"Passthru", passthru_disk},
-                                {"Split", split_disk},
-                                {"ErrorWithoutRules", error_disk},
-                                {"Delay", delay_disk},
-                                {"Lvol", lvol_disk},
-                                {"LvolScattered", scattered_lvol_disk}};
+  std::vector<Subject> subjects{
+      {"Null", null_disk},         {"Malloc", malloc_disk}, {"FileIoUring", file_disk, true},
+      {"Passthru", passthru_disk}, {"Split", split_disk},   {"ErrorWithoutRules", error_disk},
+      {"Delay", delay_disk},       {"Lvol", lvol_disk},     {"LvolScattered", scattered_lvol_disk}};
   const char* const engine = std::getenv("SPDKIO_ENGINE");
   if (engine != nullptr && std::string_view(engine) == "spdk") {
     subjects.push_back({"SpdkNull", own_null_disk});

@@ -128,8 +128,7 @@ TEST_F(CustomModuleTest, ItsRemovalTakesWhatStandsOnIt) {
 
 TEST_F(CustomModuleTest, OneThatHoldsReadsNeitherHangsItsRegistrationNorItsRemoval) {
   const std::chrono::microseconds hour = 1h;
-  const bdev::DelayOptions slow{
-      .name = "Slow", .base = "Shelf", .latencies = {.average_read = hour, .p99_read = hour}};
+  const bdev::DelayOptions slow{.name = "Slow", .base = "Shelf", .latencies = {.average_read = hour, .p99_read = hour}};
   ask("bdev_passthru_delete", {{"name", "Through"}});
   ASSERT_TRUE(run(bdev::create_delay(slow))) << "SPDK's modules read it to look for partitions";
   EXPECT_EQ(ask("bdev_get_bdevs", {{"name", "Slow"}}).size(), 1u);
