@@ -27,6 +27,15 @@ using namespace std::chrono_literals;
 
 class RecoveryTest : public test::NvmeTest {};
 
+TEST_F(RecoveryTest, KeepAliveRunsByItself) {
+  FakeTarget target;
+  ControllerOptions options;
+  options.keep_alive = 600ms;
+  with_controller(target, options, [&](Controller&, Qpair&, Namespace) -> Task<> {
+    while (target.keep_alives < 3) co_await sleep_for(10ms);
+  });
+}
+
 TEST_F(RecoveryTest, SilenceIsFoundByKeepAliveAndEndsInAReconnect) {
   FakeTarget target;
   ControllerOptions options;

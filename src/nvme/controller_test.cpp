@@ -336,15 +336,6 @@ TEST_F(ControllerTest, ResizeIsNoticed) {
   });
 }
 
-TEST_F(ControllerTest, KeepAliveRunsByItself) {
-  FakeTarget target;
-  ControllerOptions options;
-  options.keep_alive = 600ms;
-  with_controller(target, options, [&](Controller&, Qpair&, Namespace) -> Task<> {
-    while (target.keep_alives < 3) co_await sleep_for(10ms);
-  });
-}
-
 TEST_F(ControllerTest, CancelledCommandIsAwaitedToItsRealEnd) {
   FakeTarget target;
   std::mutex mutex;
