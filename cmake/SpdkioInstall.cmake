@@ -78,6 +78,10 @@ set(CPACK_DEB_COMPONENT_INSTALL ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The spdk-io for C++ authors <spdkio@localhost>")
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
+if(BUILD_SHARED_LIBS)
+  # The library that the program needs comes from the same packages.
+  set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS_PRIVATE_DIRS "${PROJECT_BINARY_DIR}")
+endif()
 
 set(CPACK_DEBIAN_DEV_PACKAGE_NAME libspdkio-dev)
 set(CPACK_DEBIAN_DEV_PACKAGE_SECTION libdevel)
