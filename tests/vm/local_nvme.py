@@ -46,8 +46,8 @@ class LocalNvme:
             done; true""").strip()
         assert self.address, guest.run("for d in /sys/bus/pci/devices/*; do echo $d $(cat $d/class); done")
         guest.run(f"""
-            modprobe vfio-pci
-            modprobe vfio_iommu_type1
+            modprobe vfio-pci || [ -d /sys/bus/pci/drivers/vfio-pci ]
+            modprobe vfio_iommu_type1 || [ -e /dev/vfio/vfio ]
             echo vfio-pci >/sys/bus/pci/devices/{self.address}/driver_override
             echo {self.address} >/sys/bus/pci/drivers_probe
             [ "$(readlink /sys/bus/pci/devices/{self.address}/driver)" != "" ]

@@ -20,8 +20,9 @@ from guest import Guest, QemuCrashed
 class Bench:
     """What a case works with."""
 
-    def __init__(self, image, folder, program, exercise):
+    def __init__(self, image, folder, program, exercise, kernel=None):
         self.image = image
+        self.kernel = kernel
         self.folder = folder
         self.program = program
         self.exercise = exercise
@@ -29,7 +30,7 @@ class Bench:
 
     def guest(self, **options):
         self._guests += 1
-        return Guest(self.image, self.folder / f"guest{self._guests}", **options)
+        return Guest(self.image, self.folder / f"guest{self._guests}", kernel=self.kernel, **options)
 
 
 def run_case(case, bench):
@@ -47,6 +48,7 @@ def main():
     parser.add_argument("--build-dir", type=pathlib.Path, required=True, help="for the image and temporary files")
     parser.add_argument("--program", type=pathlib.Path, help="the program spdkio")
     parser.add_argument("--exercise", type=pathlib.Path, help="the program nvme_exercise")
+    parser.add_argument("--kernel", type=pathlib.Path, help="what the guests boot, instead of Debian's; with all drivers in it")
     parser.add_argument("case")
     arguments = parser.parse_args()
     image = images.build(arguments.build_dir / "image")
@@ -58,7 +60,7 @@ def main():
     case = getattr(importlib.import_module(f"case_{suite}"), f"case_{name}")
     # Paths of Unix sockets are short, and build folders may be deep.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="spdkio-vm-"))
-    bench = Bench(image, folder, arguments.program, arguments.exercise)
+    bench = Bench(image, folder, arguments.program, arguments.exercise, arguments.kernel)
     started = time.monotonic()
     try:
         run_case(case, bench)
