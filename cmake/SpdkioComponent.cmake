@@ -61,13 +61,17 @@ function(spdkio_add_component name)
   target_sources(spdkio PRIVATE $<TARGET_OBJECTS:spdkio_${name}>)
 endfunction()
 
-# spdkio_add_test(<name> SOURCE_DIR <dir> [LABELS <label>...] [LIBRARIES <target>...])
-#   All *_test.cpp of a folder as one GoogleTest program spdkio_<name>_test, one ctest entry per case. Those named
+# spdkio_add_test(<name> {SOURCE_DIR <dir> | SOURCES <file>...} [LABELS <label>...] [LIBRARIES <target>...])
+#   All *_test.cpp of a folder, or these files, as one GoogleTest program spdkio_<name>_test, one ctest entry per case. Those named
 #   *allocation_test.cpp count what the heap gives out, which a sanitizer's own allocator makes meaningless: they are not
 #   part of its builds.
 function(spdkio_add_test name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE_DIR" "LABELS;LIBRARIES")
-  _spdkio_split_sources(${arg_SOURCE_DIR} sources tests)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "SOURCE_DIR" "SOURCES;LABELS;LIBRARIES")
+  if(arg_SOURCES)
+    set(tests ${arg_SOURCES})
+  else()
+    _spdkio_split_sources(${arg_SOURCE_DIR} sources tests)
+  endif()
   if(SPDKIO_SANITIZE)
     list(FILTER tests EXCLUDE REGEX "allocation_test\\.cpp$")
   endif()
