@@ -25,7 +25,7 @@ endfunction()
 # One precompiled header for all targets of a kind (library, test), kept by the first of them. The targets of a kind
 # compile with the same options.
 function(_spdkio_precompile target kind)
-  if(NOT SPDKIO_PCH OR (SPDKIO_PCH STREQUAL "TESTS" AND NOT kind STREQUAL "test"))
+  if(NOT SPDKIO_PCH)
     return()
   endif()
   get_property(owner GLOBAL PROPERTY SPDKIO_PCH_OWNER_${kind})
