@@ -62,7 +62,7 @@ std::size_t MallocChannel::run_batch() noexcept {
   std::uint64_t blocks = 0;
   const std::uint64_t most_blocks = bytes_per_batch / device_.geometry().block_size;
   bool around_cache = false;
-  while (head_ != nullptr && count < requests_per_batch && blocks < most_blocks) {
+  while (head_ != nullptr && (count == 0 || (count < requests_per_batch && blocks < most_blocks))) {
     Io& io = *head_;
     head_ = io.next;
     if (head_ == nullptr) tail_ = &head_;
