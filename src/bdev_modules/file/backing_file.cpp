@@ -164,7 +164,7 @@ void BackingFile::choose_block_size(const FileSettings& settings, std::uint32_t 
                               (size_at_open_ / block_size_ + 1) * block_size_));
   }
   if (size_at_open_ % block_size_ != 0) {
-    log::info("bdev '{}': the last {} bytes of '{}' are less than a block and left out", device_name_,
+    log::warn("bdev '{}': the last {} bytes of '{}' are less than a block and left out", device_name_,
               size_at_open_ % block_size_, filename_);
   }
 }
