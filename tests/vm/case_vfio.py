@@ -1,23 +1,14 @@
 """Our initiator over VFIO on QEMU's NVMe device."""
 
-import re
-
-from local_nvme import LocalNvme, devices, program_archive
+from local_nvme import LocalNvme, guest as nvme_guest
 
 MIB = 1 << 20
 BLOCKS_512 = ",logical_block_size=512,physical_block_size=512"
 BLOCKS_4096 = ",logical_block_size=4096,physical_block_size=4096"
 
 
-def _guest(vm, namespaces, controller=""):
-    folder = vm.folder / "disks"
-    folder.mkdir(exist_ok=True)
-    return vm.guest(devices=devices(folder, namespaces, controller=controller), memory_mb=1024,
-                    kernel_options="intel_iommu=on", archives=[program_archive(vm.exercise)])
-
-
 def case_two_namespaces(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512), (64 * MIB, BLOCKS_4096)]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512), (64 * MIB, BLOCKS_4096)]) as guest:
         nvme = LocalNvme(guest)
         facts = nvme.run("identify")
         assert "serial=QEMU0001" in facts, facts
@@ -32,7 +23,7 @@ def case_two_namespaces(vm):
 
 
 def case_separate_metadata(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=0"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=0")]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=0"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=0")]) as guest:
         nvme = LocalNvme(guest)
         facts = nvme.run("identify")
         assert "block_size=512 metadata=8 interleaved=0" in facts, facts
@@ -42,7 +33,7 @@ def case_separate_metadata(vm):
 
 
 def case_interleaved_metadata(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=1"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=1")]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512 + ",ms=8,mset=1"), (64 * MIB, BLOCKS_4096 + ",ms=16,mset=1")]) as guest:
         nvme = LocalNvme(guest)
         facts = nvme.run("identify")
         assert "block_size=512 metadata=8 interleaved=1" in facts, facts
@@ -53,7 +44,7 @@ def case_interleaved_metadata(vm):
 
 
 def case_interrupts(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
         nvme = LocalNvme(guest)
         nvme.run("verify", "--poll-mode interrupt")
         load = nvme.start("load", "--poll-mode interrupt", 8)
@@ -73,19 +64,12 @@ def case_interrupts(vm):
 
 
 def case_removed_under_load(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
-        nvme = LocalNvme(guest)
-        load = nvme.start("load", "--no-reconnect", 300)
-        guest.wait_for("grep -q progress /jobs/1.output", "the load has begun")
-        guest.qmp("device_del", id="nvme0")
-        output = load.wait(120, check=False)
-        assert load.status == 3, (load.status, output)
-        assert re.search(r"error: .*", output) and "detached" in output, output
-        guest.wait_for(f"! test -e /sys/bus/pci/devices/{nvme.address}", "the device is gone")
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
+        LocalNvme(guest).removed_under_load()
 
 
 def case_killed_and_started_again(vm):
-    with _guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
         nvme = LocalNvme(guest)
         for number in (1, 2):
             load = nvme.start("load", "", 300)
@@ -96,7 +80,7 @@ def case_killed_and_started_again(vm):
 
 def case_not_bound(vm):
     """What stands in the way is said in words, with what to do."""
-    with _guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
+    with nvme_guest(vm, [(64 * MIB, BLOCKS_512)]) as guest:
         guest.run("modprobe nvme")
         guest.wait_for("test -b /dev/nvme0n1")
         address = guest.run("basename $(readlink -f /sys/class/nvme/nvme0/device)").strip()

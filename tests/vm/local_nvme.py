@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import re
 
 import cpio
 import elf
@@ -35,6 +36,14 @@ def devices(folder: pathlib.Path, namespaces, *, iommu=True, controller=""):
     return arguments
 
 
+def guest(vm, namespaces, *, iommu=True, controller=""):
+    """A guest with such a controller and our program."""
+    folder = vm.folder / "disks"
+    folder.mkdir(exist_ok=True)
+    return vm.guest(devices=devices(folder, namespaces, iommu=iommu, controller=controller), memory_mb=1024,
+                    kernel_options="intel_iommu=on" if iommu else "", archives=[program_archive(vm.exercise)])
+
+
 class LocalNvme:
     """The guest's NVMe controller, bound to vfio-pci."""
 
@@ -61,6 +70,16 @@ class LocalNvme:
 
     def start(self, what, options="", seconds=""):
         return self._guest.start(self.command(what, options, seconds))
+
+    def removed_under_load(self):
+        """Takes the device away from a program that uses it; that ends with an error and does not hang."""
+        load = self.start("load", "--no-reconnect", 300)
+        self._guest.wait_for("grep -q progress /jobs/1.output", "the load has begun")
+        self._guest.qmp("device_del", id="nvme0")
+        output = load.wait(120, check=False)
+        assert load.status == 3, (load.status, output)
+        assert re.search(r"error: .*", output) and "detached" in output, output
+        self._guest.wait_for(f"! test -e /sys/bus/pci/devices/{self.address}", "the device is gone")
 
     def interrupts(self):
         """How many of its interrupts were delivered to our program, by vector."""
