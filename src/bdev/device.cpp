@@ -11,6 +11,7 @@ Device::Device(std::string name, std::string product_name, Geometry geometry)
 
 Task<> Device::shut_down() { co_return; }
 
+std::vector<std::string> Device::bases() const { return {}; }
 nlohmann::ordered_json Device::driver_specific() const { return nlohmann::ordered_json::object(); }
 
 nlohmann::ordered_json Device::config() const { return nullptr; }

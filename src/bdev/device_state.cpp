@@ -31,11 +31,11 @@ Task<> on_slot(std::shared_ptr<DeviceState> device, ChannelSlot* slot, std::shar
 DeviceState::DeviceState(std::unique_ptr<Device> device)
     : name_(device->name()),
       product_name_(device->product_name()),
-      aliases_(device->aliases()),
       uuid_(device->uuid() == Uuid{} ? Uuid::random() : device->uuid()),
       geometry_(device->geometry()),
       num_blocks_(device->geometry().num_blocks),
-      device_(std::move(device)) {
+      device_(std::move(device)),
+      aliases_(device_->aliases()) {
   device_->uuid_ = uuid_;
   for (std::size_t i = 0; i < io_type_count; ++i) {
     if (device_->supports(static_cast<IoType>(i))) supported_ |= 1U << i;
@@ -43,6 +43,11 @@ DeviceState::DeviceState(std::unique_ptr<Device> device)
 }
 
 DeviceState::~DeviceState() = default;
+
+std::vector<std::string> DeviceState::bases() const {
+  const std::lock_guard lock(mutex_);
+  return device_ != nullptr ? device_->bases() : std::vector<std::string>();
+}
 
 nlohmann::ordered_json DeviceState::driver_specific() const {
   const std::lock_guard lock(mutex_);
@@ -52,6 +57,16 @@ nlohmann::ordered_json DeviceState::driver_specific() const {
 nlohmann::ordered_json DeviceState::config() const {
   const std::lock_guard lock(mutex_);
   return device_ != nullptr ? device_->config() : nlohmann::ordered_json(nullptr);
+}
+
+std::vector<std::string> DeviceState::aliases() const {
+  const std::lock_guard lock(mutex_);
+  return aliases_;
+}
+
+void DeviceState::set_aliases(std::vector<std::string> aliases) {
+  const std::lock_guard lock(mutex_);
+  aliases_.swap(aliases);
 }
 
 ChannelSlot& DeviceState::acquire_slot() {

@@ -75,18 +75,21 @@ Task<std::shared_ptr<DeviceState>> Registry::wait_for(std::string name, std::chr
   }
 }
 
+void Registry::take_names_locked(const std::vector<std::string>& names, DeviceState& state, const char* operation) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (by_name_.emplace(names[i], &state).second) continue;
+    for (std::size_t j = 0; j < i; ++j) by_name_.erase(names[j]);
+    throw Error(std::errc::file_exists, "the name is taken").with_operation(operation).with_device(names[i]);
+  }
+}
+
 std::shared_ptr<DeviceState> Registry::add(std::unique_ptr<Device> device) {
   check_device(*device);
   auto state = std::make_shared<DeviceState>(std::move(device));
   const std::lock_guard lock(mutex_);
-  std::vector<std::string_view> names{state->name()};
-  names.insert(names.end(), state->aliases().begin(), state->aliases().end());
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (by_name_.emplace(names[i], state.get()).second) continue;
-    const std::string taken{names[i]};
-    for (std::size_t j = 0; j < i; ++j) by_name_.erase(names[j]);
-    throw Error(std::errc::file_exists, "the name is taken").with_operation("register").with_device(taken);
-  }
+  std::vector<std::string> names = state->aliases();
+  names.insert(names.begin(), state->name());
+  take_names_locked(names, *state, "register");
   devices_.push_back(state);
   return state;
 }
@@ -116,8 +119,7 @@ Task<> Registry::unregister_device(std::string name) {
     const std::lock_guard lock(mutex_);
     state = find_locked(name);
     if (state != nullptr) {
-      by_name_.erase(state->name());
-      for (const auto& alias : state->aliases()) by_name_.erase(alias);
+      std::erase_if(by_name_, [&](const auto& entry) { return entry.second == state.get(); });
       std::erase(devices_, state);
     }
   }
@@ -146,6 +148,24 @@ void Registry::notify_resize(const std::string& name, BlockCount num_blocks) {
         .with_device(name);
   }
   state->resize(num_blocks);
+}
+
+void Registry::set_aliases(const std::string& name, std::vector<std::string> aliases) {
+  const std::lock_guard lock(mutex_);
+  const auto state = find_locked(name);
+  if (state == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("set aliases").with_device(name);
+  }
+  const std::vector<std::string> before = state->aliases();
+  std::vector<std::string> added;
+  for (const std::string& alias : aliases) {
+    if (std::ranges::count(before, alias) == 0) added.push_back(alias);
+  }
+  take_names_locked(added, *state, "set aliases");
+  for (const std::string& alias : before) {
+    if (std::ranges::count(aliases, alias) == 0) by_name_.erase(alias);
+  }
+  state->set_aliases(std::move(aliases));
 }
 
 void Registry::add_examiner(std::shared_ptr<Examiner> examiner) {

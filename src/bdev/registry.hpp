@@ -4,11 +4,12 @@
 #include <spdkio/bdev/service.hpp>
 #include <spdkio/runtime/thread.hpp>
 
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 namespace spdkio::bdev {
@@ -29,6 +30,7 @@ class Registry final : public Service {
   Task<> examine(std::shared_ptr<DeviceState> state);
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
+  void set_aliases(const std::string& name, std::vector<std::string> aliases) override;
   void add_examiner(std::shared_ptr<Examiner> examiner) override;
   void remove_examiner(const Examiner& examiner) noexcept override;
 
@@ -37,11 +39,13 @@ class Registry final : public Service {
 
  private:
   std::shared_ptr<DeviceState> find_locked(std::string_view name) const;
+  /// All or none: throws EEXIST for the first that is taken.
+  void take_names_locked(const std::vector<std::string>& names, DeviceState& state, const char* operation);
 
   mutable std::mutex mutex_;
   std::vector<std::shared_ptr<DeviceState>> devices_;
-  /// Names and aliases; the views point into the DeviceState.
-  std::unordered_map<std::string_view, DeviceState*> by_name_;
+  /// Names and aliases.
+  std::map<std::string, DeviceState*, std::less<>> by_name_;
   std::vector<std::shared_ptr<Examiner>> examiners_;
 };
 

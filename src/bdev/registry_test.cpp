@@ -136,6 +136,29 @@ TEST_F(RegistryTest, EventsArriveInOrderAndEndWithTheDescriptor) {
   EXPECT_EQ(failure_of([&] { desc->close(); }).code(), Misuse::already_closed);
 }
 
+TEST_F(RegistryTest, AliasesChangeWhileTheDeviceIsOpen) {
+  const auto state = add("Disk");
+  add("Other");
+  const auto desc = std::make_shared<DescState>(state, Access::read_only);
+  registry_.set_aliases("Disk", {"a", "b"});
+  registry_.set_aliases("a", {"b", "c"});
+  EXPECT_EQ(state->aliases(), (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(registry_.find("a"), nullptr);
+  EXPECT_EQ(registry_.find("b"), state);
+  EXPECT_EQ(registry_.find("c"), state);
+  for (const char* taken : {"Other", "Disk"}) {
+    const Error error = failure_of([&] { registry_.set_aliases("Disk", {"d", taken}); });
+    EXPECT_EQ(error.code(), std::errc::file_exists);
+    EXPECT_EQ(error.device(), taken);
+  }
+  EXPECT_EQ(state->aliases(), (std::vector<std::string>{"b", "c"}));
+  EXPECT_EQ(registry_.find("d"), nullptr);
+  EXPECT_EQ(failure_of([&] { registry_.set_aliases("Nothing", {}); }).code(), std::errc::no_such_device);
+  desc->close();
+  block_on(registry_.unregister_device("c"));
+  EXPECT_EQ(registry_.find("b"), nullptr);
+}
+
 TEST_F(RegistryTest, ShrinkingNeedsAClosedDevice) {
   const auto state = add("Disk");
   const auto desc = std::make_shared<DescState>(state, Access::read_only);

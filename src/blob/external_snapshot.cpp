@@ -2,12 +2,12 @@
 
 #include <spdkio/base/log.hpp>
 #include <spdkio/bdev/bdev.hpp>
-#include <spdkio/bdev/service.hpp>
 #include <spdkio/runtime/as_result.hpp>
 
 #include <algorithm>
-#include <cctype>
 #include <utility>
+
+#include "bdev/device_lookup.hpp"
 
 namespace spdkio::blob {
 namespace {
@@ -17,18 +17,6 @@ std::string text_of(std::span<const std::byte> id) {
   std::string text(reinterpret_cast<const char*>(id.data()), id.size());
   text.resize(std::min(text.find('\0'), text.size()));
   return text;
-}
-
-/// By name or alias, or else by UUID.
-std::string find_device(const std::string& name) {
-  const bdev::Service& service = bdev::Service::current();
-  if (service.find(name) != nullptr) return name;
-  std::string lower = name;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
-  for (const auto& device : service.list()) {
-    if (device->uuid().to_string() == lower) return device->name();
-  }
-  throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("open").with_device(name);
 }
 
 }  // namespace
@@ -43,8 +31,11 @@ void ExternalSnapshot::require() const {
 }
 
 Task<> ExternalSnapshot::try_open(std::uint32_t store_block_size) {
-  const std::string found = find_device(name_);
-  BdevDesc device = co_await BdevDesc::open(found, Access::read_only);
+  const auto found = bdev::find_device(name_);
+  if (found == nullptr) {
+    throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("open").with_device(name_);
+  }
+  BdevDesc device = co_await BdevDesc::open(found->name(), Access::read_only);
   std::string refused;
   try {
     if (device.block_size() > store_block_size || store_block_size % device.block_size() != 0) {

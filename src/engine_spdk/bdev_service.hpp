@@ -33,6 +33,9 @@ class SpdkBdevs final : public bdev::Service, BdevEvents {
   Task<std::shared_ptr<bdev::DeviceState>> register_device(std::unique_ptr<bdev::Device> device) override;
   Task<> unregister_device(std::string name) override;
   void notify_resize(const std::string& name, BlockCount num_blocks) override;
+  void set_aliases(const std::string& name, std::vector<std::string> aliases) override {
+    registry_.set_aliases(name, std::move(aliases));
+  }
   void add_examiner(std::shared_ptr<bdev::Examiner> examiner) override { registry_.add_examiner(std::move(examiner)); }
   void remove_examiner(const bdev::Examiner& examiner) noexcept override { registry_.remove_examiner(examiner); }
 

@@ -22,7 +22,7 @@ class Bdev {
   static std::vector<Bdev> all();
 
   const std::string& name() const { return state_->name(); }
-  const std::vector<std::string>& aliases() const { return state_->aliases(); }
+  std::vector<std::string> aliases() const { return state_->aliases(); }
   const std::string& product_name() const { return state_->product_name(); }
   const Uuid& uuid() const { return state_->uuid(); }
   const bdev::Geometry& geometry() const { return state_->geometry(); }

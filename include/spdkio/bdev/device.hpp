@@ -54,6 +54,7 @@ class Device {
   const std::string& name() const noexcept { return name_; }
   const std::string& product_name() const noexcept { return product_name_; }
   const Uuid& uuid() const noexcept { return uuid_; }
+  /// Those it is registered with; `Service::set_aliases` changes them later.
   const std::vector<std::string>& aliases() const noexcept { return aliases_; }
   const Geometry& geometry() const noexcept { return geometry_; }
 
@@ -63,6 +64,8 @@ class Device {
   /// The last call before destruction, after every channel has gone: awaits what can't be done in a destructor.
   virtual Task<> shut_down();
 
+  /// The devices that its data is on, by name, alias or UUID; none for a device that stands on no other.
+  virtual std::vector<std::string> bases() const;
   /// `driver_specific` of `bdev_get_bdevs`: an object, as SPDK shows it for this kind of device.
   virtual nlohmann::ordered_json driver_specific() const;
   /// The RPC call that makes this device again: `{"method": ..., "params": {...}}`; null if it is made by another's

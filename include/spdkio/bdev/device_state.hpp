@@ -71,15 +71,18 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // Copies that stay after the Device has gone.
   const std::string& name() const noexcept { return name_; }
   const std::string& product_name() const noexcept { return product_name_; }
-  const std::vector<std::string>& aliases() const noexcept { return aliases_; }
   const Uuid& uuid() const noexcept { return uuid_; }
   /// With the size at registration; `num_blocks()` is the present one.
   const Geometry& geometry() const noexcept { return geometry_; }
   BlockCount num_blocks() const noexcept { return BlockCount{num_blocks_.load(std::memory_order_relaxed)}; }
   bool supports(IoType type) const noexcept { return (supported_ >> static_cast<std::uint32_t>(type) & 1) != 0; }
   bool removed() const noexcept { return removed_.load(std::memory_order_acquire); }
+  /// As they are now; `Service::set_aliases` changes them.
+  std::vector<std::string> aliases() const;
   /// Null once removed. The registry's own thread only, or while a channel is held.
   Device* device() const noexcept { return device_.get(); }
+  /// What `Device::bases` says; nothing once removed.
+  std::vector<std::string> bases() const;
   nlohmann::ordered_json driver_specific() const;
   nlohmann::ordered_json config() const;
 
@@ -110,6 +113,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // For the service that owns the registration.
   void notify(const BdevEvent& event);
   void resize(BlockCount num_blocks);
+  void set_aliases(std::vector<std::string> aliases);
   /// Refuses new requests, awaits what is in flight on every Thread, has the devices that stand on this one removed,
   /// and destroys the Device.
   Task<> retire();
@@ -130,7 +134,6 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // Fixed.
   std::string name_;
   std::string product_name_;
-  std::vector<std::string> aliases_;
   Uuid uuid_;
   Geometry geometry_;
   std::uint32_t supported_ = 0;
@@ -142,6 +145,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   // Under the mutex.
   mutable std::mutex mutex_;
   std::unique_ptr<Device> device_;
+  std::vector<std::string> aliases_;
   std::vector<Holder> slots_;
   std::size_t slots_being_made_ = 0;
   std::vector<DescState*> descriptors_;

@@ -43,6 +43,9 @@ class Service {
   virtual Task<> unregister_device(std::string name) = 0;
   /// The device has another size now. Throws EBUSY when it would shrink while it is open.
   virtual void notify_resize(const std::string& name, BlockCount num_blocks) = 0;
+  /// The device has these aliases from now on, in place of those it had; its descriptors do not notice. Any OS thread.
+  /// Throws EEXIST when another device has one of them as its name or alias, and changes nothing then.
+  virtual void set_aliases(const std::string& name, std::vector<std::string> aliases) = 0;
 
   /// From now on every new device is shown to `examiner`, which is kept until it is removed or the engine stops.
   virtual void add_examiner(std::shared_ptr<Examiner> examiner) = 0;

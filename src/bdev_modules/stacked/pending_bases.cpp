@@ -40,8 +40,7 @@ std::vector<PendingBases::Waiting> PendingBases::take_for(const DeviceState& dev
   const std::lock_guard lock(mutex_);
   std::vector<Waiting> taken;
   std::erase_if(waiting_, [&](Waiting& waiting) {
-    const bool answers =
-        waiting.base == device.name() || std::ranges::find(device.aliases(), waiting.base) != device.aliases().end();
+    const bool answers = waiting.base == device.name() || std::ranges::count(device.aliases(), waiting.base) != 0;
     if (answers) taken.push_back(std::move(waiting));
     return answers;
   });

@@ -92,6 +92,7 @@ class StackedDevice : public Device {
   StackedDevice(std::string name, std::string product_name, Geometry geometry, std::shared_ptr<StackedBase> base)
       : Device(std::move(name), std::move(product_name), geometry), base_(std::move(base)) {}
   bool supports(IoType type) const noexcept override;
+  std::vector<std::string> bases() const override { return {base_->device().name()}; }
   const StackedBase& base() const noexcept { return *base_; }
 
  protected:
