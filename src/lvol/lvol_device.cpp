@@ -88,6 +88,15 @@ Task<> LvolDevice::shut_down() {
   store_->device_is_gone(id);
 }
 
+std::vector<std::string> LvolDevice::bases() const {
+  const blob::Blobstore& blobs = store_->blobs();
+  std::vector<std::string> names{blobs.bdev_name()};
+  for (blob::BlobInfo info = blobs.info(blob_.id());; info = blobs.info(info.parent)) {
+    if (!info.external_snapshot.empty()) names.push_back(info.external_snapshot);
+    if (info.parent == blob::BlobId{}) return names;
+  }
+}
+
 nlohmann::ordered_json LvolDevice::driver_specific() const {
   nlohmann::ordered_json lvol;
   const blob::BlobInfo info = store_->blobs().info(blob_.id());

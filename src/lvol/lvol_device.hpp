@@ -6,6 +6,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace spdkio::lvol {
 
@@ -19,6 +20,7 @@ class LvolDevice final : public bdev::CoroutineDevice {
   Task<> serve(bdev::IoRequest& io) override;
   std::unique_ptr<bdev::DeviceThreadState> make_thread_state() override;
   Task<> shut_down() override;
+  std::vector<std::string> bases() const override;
   nlohmann::ordered_json driver_specific() const override;
 
   blob::Blob& blob() noexcept { return blob_; }

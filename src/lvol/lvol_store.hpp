@@ -68,7 +68,7 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   /// What a read-only volume has allocated itself, to the same places of a device. The volume can't be deleted
   /// meanwhile.
   Task<> shallow_copy(blob::BlobId id, std::string bdev, blob::CopyProgress& progress);
-  /// EBUSY while somebody has a device open whose aliases would change.
+  /// The devices get other aliases, open or not. EEXIST when another device has one of them.
   Task<> rename(std::string name);
   Task<> rename_lvol(blob::BlobId id, std::string name);
   Task<> resize(blob::BlobId id, std::uint64_t bytes);
@@ -98,7 +98,12 @@ class LvolStore final : public bdev::BaseObserver, public std::enable_shared_fro
   Lvol& get(blob::BlobId id);
   void require_free(const std::string& name) const;
   static bool is_open(const Lvol& lvol);
-  void require_not_open(const Lvol& lvol) const;
+  /// Gives the volume's device the alias `store/name`.
+  static void show_as(const Lvol& lvol, const std::string& store, const std::string& name);
+  /// After a change of name that failed.
+  void show_as_before() const noexcept;
+  /// Throws when what `device` has comes from a volume of this store.
+  void require_no_circle(const bdev::DeviceState& device) const;
   /// Throws unless its size is a whole number of clusters.
   std::uint64_t clusters_of(const bdev::DeviceState& device) const;
   Task<> set_name(blob::BlobId id, std::string name);

@@ -1,5 +1,6 @@
 // Logical volumes as block devices, on disks in memory.
 #include <spdkio/bdev/bdev.hpp>
+#include <spdkio/runtime/as_result.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -177,16 +178,52 @@ TEST_F(LvolTest, ChangesOfName) {
   make_lvol(store, "vol", true);
   EXPECT_EQ(code_of(store->create_lvol("vol", 1, true, blob::ClearMethod::by_default)), std::errc::file_exists);
   write("lvs/vol", 0, 512, 1);
-  BdevDesc user = block_on(BdevDesc::open("lvs/vol"));
-  EXPECT_EQ(code_of(store->rename_lvol(id("lvs/vol"), "other")), std::errc::device_or_resource_busy);
-  EXPECT_EQ(code_of(stores_.rename(store, "lvs2")), std::errc::device_or_resource_busy);
-  block_on(user.close());
+  BdevDesc user = block_on(BdevDesc::open("lvs/vol"));  // which does not notice
   block_on(store->rename_lvol(id("lvs/vol"), "other"));
   block_on(stores_.rename(store, "lvs2"));
   EXPECT_FALSE(Bdev::find("lvs/vol"));
+  EXPECT_FALSE(Bdev::find("lvs/other"));
+  EXPECT_EQ(user.bdev().aliases(), std::vector<std::string>{"lvs2/other"});
+  block_on(user.close());
   EXPECT_EQ(read("lvs2/other", 0, 512), all(512, 1));
   block_on(store->set_read_only(id("lvs2/other")));
   EXPECT_EQ(code_of(BdevDesc::open("lvs2/other", Access::read_write)), Misuse::read_only);
+}
+
+TEST_F(LvolTest, ChangesOfNameThatAreRefusedChangeNothing) {
+  const std::string base = plug_in(std::make_shared<Media>(disk_bytes));
+  const auto store = make_store(base);
+  make_lvol(store, "a", true);
+  make_lvol(store, "b", true);
+  bdev::Service& bdevs = bdev::Service::current();
+  bdevs.set_aliases(base, {"lvs2/b", "lvs/c"});
+  EXPECT_EQ(code_of(stores_.rename(store, "lvs2")), std::errc::file_exists);
+  EXPECT_EQ(code_of(store->rename_lvol(id("lvs/a"), "c")), std::errc::file_exists);
+  EXPECT_EQ(store->name(), "lvs");
+  EXPECT_TRUE(Bdev::find("lvs/a") && Bdev::find("lvs/b"));
+  EXPECT_FALSE(Bdev::find("lvs2/a"));
+  bdevs.set_aliases(base, {});
+  block_on(stores_.rename(store, "lvs2"));
+  EXPECT_TRUE(Bdev::find("lvs2/a") && Bdev::find("lvs2/b"));
+}
+
+TEST_F(LvolTest, NoVolumeStartsFromItself) {
+  const auto store = make_store(plug_in(std::make_shared<Media>(disk_bytes)));
+  const auto other = make_store(plug_in(std::make_shared<Media>(disk_bytes)), "lvs2");
+  make_lvol(store, "vol", true);
+  block_on(other->clone_bdev(Bdev::find("lvs/vol")->state(), "clone"));
+  block_on(other->snapshot(id("lvs2/clone"), "snap"));
+  block_on(other->clone(id("lvs2/snap"), "second"));
+  for (const char* name : {"lvs/vol", "lvs2/clone", "lvs2/second"}) {
+    const auto task = [&]() -> Task<Result<>> {
+      auto setting = store->set_parent_bdev(id("lvs/vol"), Bdev::find(name)->state());
+      co_return co_await as_result(std::move(setting));
+    };
+    const Result<> set = block_on(task());
+    ASSERT_FALSE(set) << name;
+    EXPECT_EQ(set.error().code(), Misuse::invalid_argument) << name;
+    EXPECT_THAT(set.error().what(), testing::HasSubstr("lvs/vol")) << name;
+  }
 }
 
 TEST_F(LvolTest, MadeReadOnlyWhileItIsWritten) {
