@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <tuple>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -11,6 +12,12 @@ namespace spdkio::bdev {
 namespace {
 
 constexpr std::size_t line = 64;
+/// A shorter copy gains nothing from being cut up.
+constexpr std::size_t parts_from = 64 * 1024;
+
+void four_generic(const CopyJobs& jobs, std::size_t bytes) noexcept {
+  for (const CopyJob& job : jobs) std::memcpy(job.to, job.from, bytes);
+}
 
 void copy_generic(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept {
   if (next != nullptr) {
@@ -57,6 +64,21 @@ void copy_generic(std::byte* to, const std::byte* from, std::size_t bytes, const
   if (at < bytes) std::memcpy(to + at, from + at, bytes - at);
 }
 
+[[gnu::target("avx2")]] void four_avx2(const CopyJobs& jobs, std::size_t bytes) noexcept {
+  const CopyJobs fixed = jobs;  // the compiler can't know that no copy goes over them
+  std::size_t at = 0;
+  for (; at + line <= bytes; at += line) {
+    for (const CopyJob& job : fixed) {
+      const __m256i first = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(job.from + at));
+      const __m256i second = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(job.from + at + line / 2));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(job.to + at), first);
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(job.to + at + line / 2), second);
+    }
+  }
+  if (at == bytes) return;
+  for (const CopyJob& job : fixed) std::memcpy(job.to + at, job.from + at, bytes - at);
+}
+
 [[gnu::target("avx2")]] void stream_avx2(std::byte* to, const std::byte* from, std::size_t bytes) noexcept {
   std::size_t at = 0;
   if (reinterpret_cast<std::uintptr_t>(to) % line == 0) {
@@ -84,6 +106,17 @@ Copy choose() noexcept {
 
 const Copy chosen = choose();
 
+using Four = void (*)(const CopyJobs&, std::size_t) noexcept;
+
+Four choose_four() noexcept {
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx2")) return four_avx2;
+#endif
+  return four_generic;
+}
+
+const Four chosen_four = choose_four();
+
 using Stream = void (*)(std::byte*, const std::byte*, std::size_t) noexcept;
 
 Stream choose_stream() noexcept {
@@ -97,7 +130,20 @@ const Stream chosen_stream = choose_stream();
 
 }  // namespace
 
+void copy_side_by_side(const CopyJobs& jobs, std::size_t bytes) noexcept { chosen_four(jobs, bytes); }
+
 void copy_and_prefetch(std::byte* to, const std::byte* from, std::size_t bytes, const std::byte* next) noexcept {
+  if (next == nullptr && bytes >= parts_from) {
+    const std::size_t part = bytes / std::tuple_size_v<CopyJobs> / line * line;
+    CopyJobs jobs{};
+    for (CopyJob& job : jobs) {
+      job = {to, from};
+      to += part;
+      from += part;
+    }
+    copy_side_by_side(jobs, part);
+    bytes -= part * jobs.size();
+  }
   chosen(to, from, bytes, next);
 }
 

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -47,17 +48,40 @@ TEST_P(CopyTest, AroundTheCache) {
 }
 
 TEST_P(CopyTest, WithAndWithoutSomethingToAskFor) {
-  const std::vector<std::byte> next(8192);
+  const std::vector<std::byte> next(256 * 1024);
   check([&](std::byte* to, const std::byte* from, std::size_t bytes) {
     copy_and_prefetch(to, from, bytes, next.data());
   });
   check([](std::byte* to, const std::byte* from, std::size_t bytes) { copy_and_prefetch(to, from, bytes, nullptr); });
 }
 
+TEST_P(CopyTest, FourSideBySide) {
+  const std::size_t bytes = GetParam().second;
+  std::array<std::vector<std::byte>, 3> others;
+  for (auto& other : others) other.resize(bytes);
+  check([&](std::byte* to, const std::byte* from, std::size_t length) {
+    copy_side_by_side({{{others[0].data(), from}, {others[1].data(), from}, {to, from}, {others[2].data(), from}}},
+                      length);
+  });
+  for (const auto& other : others) EXPECT_EQ(other, numbered(bytes));
+}
+
 INSTANTIATE_TEST_SUITE_P(Shapes, CopyTest,
                          testing::Values(std::pair{0, 4096}, std::pair{0, 512}, std::pair{0, 520}, std::pair{8, 520},
                                          std::pair{32, 4096}, std::pair{1, 63}, std::pair{0, 64}, std::pair{0, 0},
-                                         std::pair{5, 4099}));
+                                         std::pair{5, 4099}, std::pair{0, 131072}, std::pair{7, 65536 + 200}));
+
+TEST(CopySideBySideTest, OfCopiesToTheSamePlaceTheLastOneStays) {
+  constexpr std::size_t bytes = 512;
+  const std::vector<std::byte> a(bytes, std::byte{1});
+  const std::vector<std::byte> b(bytes, std::byte{2});
+  std::vector<std::byte> to(bytes);
+  std::vector<std::byte> elsewhere(bytes);
+  copy_side_by_side(
+      {{{to.data(), a.data()}, {elsewhere.data(), a.data()}, {to.data(), b.data()}, {elsewhere.data(), a.data()}}},
+      bytes);
+  EXPECT_EQ(to, b);
+}
 
 TEST(TouchedPagesTest, RemembersPagesUntilOthersTakeTheirPlace) {
   TouchedPages pages;

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <span>
 
+#include "bdev_modules/malloc/copy.hpp"
 #include "bdev_modules/malloc/lazy_memory.hpp"
 
 namespace spdkio::bdev {
@@ -23,6 +24,16 @@ class MallocDevice final : public Device {
     bool around_cache = false;        ///< a write: `finish_copies_around_cache` will be called before it completes
   };
   IoStatus execute(Io& io, Hints hints) noexcept;
+  /// Whether it is a read or write that is nothing but one copy.
+  bool is_one_copy(const Io& io) const noexcept {
+    return (io.type == IoType::read || io.type == IoType::write) && io.iov_count == 1 && io.metadata.empty() &&
+           geometry().dif_type == DifType::none;
+  }
+  /// Of such a request.
+  CopyJob copy_job(const Io& io) noexcept {
+    std::byte* const stored = data_.data() + io.lba * geometry().block_size;
+    return io.type == IoType::read ? CopyJob{io.iov->data(), stored} : CopyJob{stored, io.iov->data()};
+  }
   const std::byte* block(std::uint64_t lba) const noexcept { return data_.data() + lba * geometry().block_size; }
 
  private:
