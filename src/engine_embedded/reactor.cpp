@@ -142,8 +142,7 @@ void Reactor::reconsider() {
 
 void Reactor::ask_to_stop(const std::shared_ptr<detail::ThreadCore>& thread) {
   // As a message, because what the request wakes runs at once and must find itself on its Thread.
-  [[maybe_unused]] const auto sent =
-      ThreadHandle{thread->mailbox()}.send([thread] { thread->root_stop().request_stop(); });
+  [[maybe_unused]] const auto sent = ThreadHandle{thread->mailbox()}.send([thread] { thread->begin_end(); });
 }
 
 void Reactor::stop_tasks() {

@@ -56,14 +56,18 @@ void keep_for_ever(std::shared_ptr<ThreadCore> core) {
 ThreadHost* ThreadHost::current() noexcept { return thread_host.load(std::memory_order_acquire); }
 void ThreadHost::install(ThreadHost* host) noexcept { thread_host.store(host, std::memory_order_release); }
 
+// By the stamps that the rounds take anyway: reading the clock is the dearest part of a round with little to do.
 void drive(ThreadCore& core, const std::function<bool()>& done) {
-  std::uint64_t idle_since = core.read_clock();
   const std::uint64_t spin = ticks_from(spin_before_sleep);
+  bool idle = false;
+  std::uint64_t idle_since = 0;
   while (!done()) {
     if (core.poll() != 0) {
-      idle_since = core.read_clock();
-    } else if (core.read_clock() - idle_since > spin) {
-      if (!done()) core.wait(std::chrono::nanoseconds{-1});
+      idle = false;
+    } else if (!std::exchange(idle, true)) {
+      idle_since = core.batch_ticks();
+    } else if (core.batch_ticks() - idle_since > spin && !done()) {
+      core.wait(std::chrono::nanoseconds{-1});
     }
   }
 }
@@ -252,7 +256,7 @@ void Thread::close() {
   if (attached_) {
     auto& core = require_attached("Thread::close");
     core.mailbox()->start_exiting();
-    core.root_stop().request_stop();
+    core.begin_end();
     detail::drive(core, [&] { return core.drained(); });
     core.finish();
     return;
@@ -264,7 +268,7 @@ void Thread::close() {
 
 void Thread::request_exit() const {
   core_->mailbox()->start_exiting();
-  [[maybe_unused]] const auto sent = handle().send([core = core_] { core->root_stop().request_stop(); });
+  [[maybe_unused]] const auto sent = handle().send([core = core_] { core->begin_end(); });
 }
 
 namespace detail {

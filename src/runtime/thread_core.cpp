@@ -283,6 +283,7 @@ std::size_t ThreadCore::run_round() noexcept {
     yielded_tail_ = &yielded_head_;
   }
   if (!mailbox_->empty()) {
+    message_rounds_ = unused() ? message_rounds_ + 1 : 0;
     begin_activity("message");
     const std::size_t messages = mailbox_->drain();
     end_activity("message");

@@ -89,6 +89,20 @@ TEST(ThreadHandle, AnEndedThreadIsAnErrorThatNamesIt) {
   });
 }
 
+TEST(ThreadHandle, AThreadEndsWhileOthersGoOnSending) {
+  std::vector<std::thread> senders;
+  {
+    OsThread target("target");
+    for (int i = 0; i < 3; ++i) {
+      senders.emplace_back([handle = target.handle()] {
+        while (handle.send([] {})) {
+        }
+      });
+    }
+  }  // ends it, and with it the senders
+  for (auto& sender : senders) sender.join();
+}
+
 TEST(ThreadHandle, CallGivesResultsBack) {
   OsThread other;
   run([&]() -> Task<> {

@@ -267,7 +267,14 @@ class ThreadCore {
   /// Coroutines whose home is another Thread.
   void add_visitor() noexcept { ++visitors_; }
   void drop_visitor() noexcept { --visitors_; }
-  bool drained() const noexcept { return tasks_.empty() && visitors_ == 0 && references_ == 0 && mailbox_->empty(); }
+  /// Asks all tasks to stop; from now on `drained` is worth asking.
+  void begin_end() noexcept {
+    message_rounds_ = 0;
+    root_stop_.request_stop();
+  }
+  /// Nothing is left to be done here. Others may go on sending for ever: after some rounds in which they alone had
+  /// anything for this Thread, what they send is no reason to stay.
+  bool drained() const noexcept { return unused() && (mailbox_->empty() || message_rounds_ >= message_rounds_at_end); }
   /// Ends the Thread: refuses messages from now on. The owner calls it once `drained`, or gives up on what remains:
   /// that is named in the log, whoever joins a task is told that it will not end, and the frames are left alone for
   /// ever, because a device may still write into what they own.
@@ -275,6 +282,7 @@ class ThreadCore {
 
  private:
   friend struct Deferred;
+  bool unused() const noexcept { return tasks_.empty() && visitors_ == 0 && references_ == 0; }
   std::size_t run_round() noexcept;
   std::size_t run_ready() noexcept;
   void run_task_traced(const ReadyNode& node) noexcept;
@@ -290,6 +298,7 @@ class ThreadCore {
   static constexpr std::uint32_t inline_turns_per_resume = 64;
   static constexpr std::size_t ready_per_poll = 1024;
   static constexpr std::uint32_t max_nested = 128;
+  static constexpr std::uint32_t message_rounds_at_end = 3;
 
   // Fixed after construction.
   std::shared_ptr<Mailbox> mailbox_;
@@ -323,6 +332,7 @@ class ThreadCore {
   TaskList tasks_;
   std::size_t references_ = 0;
   std::size_t visitors_ = 0;
+  std::uint32_t message_rounds_ = 0;  ///< one after the other, that found nothing but messages
   std::uint64_t busy_ticks_ = 0;
   std::uint64_t idle_ticks_ = 0;
   std::uint64_t resumes_ = 0;
