@@ -36,18 +36,18 @@ def devices(folder: pathlib.Path, namespaces, *, iommu=True, controller=""):
     return arguments
 
 
-def guest(vm, namespaces, *, iommu=True, controller=""):
-    """A guest with such a controller and our program."""
+def guest(vm, namespaces, *, iommu=True, controller="", archives=()):
+    """A guest with such a controller and our program; `archives` come over the image too."""
     folder = vm.folder / "disks"
     folder.mkdir(exist_ok=True)
     return vm.guest(devices=devices(folder, namespaces, iommu=iommu, controller=controller), memory_mb=1024,
-                    kernel_options="intel_iommu=on" if iommu else "", archives=[program_archive(vm.exercise)])
+                    kernel_options="intel_iommu=on" if iommu else "", archives=[program_archive(vm.exercise), *archives])
 
 
 class LocalNvme:
-    """The guest's NVMe controller, bound to vfio-pci."""
+    """The guest's NVMe controller, offered to vfio-pci, which takes it if it is to be `bound`."""
 
-    def __init__(self, guest):
+    def __init__(self, guest, *, bound=True):
         self._guest = guest
         self.address = guest.run("""
             for device in /sys/bus/pci/devices/*; do
@@ -58,8 +58,8 @@ class LocalNvme:
             modprobe vfio-pci || [ -d /sys/bus/pci/drivers/vfio-pci ]
             modprobe vfio_iommu_type1 || [ -e /dev/vfio/vfio ]
             echo vfio-pci >/sys/bus/pci/devices/{self.address}/driver_override
-            echo {self.address} >/sys/bus/pci/drivers_probe
-            [ "$(readlink /sys/bus/pci/devices/{self.address}/driver)" != "" ]
+            echo {self.address} >/sys/bus/pci/drivers_probe || true
+            [ "$(readlink /sys/bus/pci/devices/{self.address}/driver)" {"!=" if bound else "="} "" ]
         """)
 
     def command(self, what, options="", seconds=""):

@@ -72,18 +72,29 @@ class Packages:
             self._update_private_lists()
             return function()
 
+    def _archives_of(self, name):
+        """Of `name`, or of one version of it: `name=version`."""
+        name, _, version = name.partition("=")
+        return list(self.archives.glob(f"{name}_{version.replace(':', '%3a') or '*'}_*.deb"))
+
     def unpack(self, names, target: pathlib.Path):
-        """The files of the packages below `target`."""
-        missing = [name for name in names if not list(self.archives.glob(f"{name}_*.deb"))]
+        """The files of the packages, each `name` or `name=version`, below `target`."""
+        missing = [name for name in names if not self._archives_of(name)]
         if missing:
             done = self._apt("apt-get", "download", *missing, cwd=self.archives)
             if done.returncode != 0:
                 raise PackageError(f"apt-get download failed:\n{done.stderr}")
         target.mkdir(parents=True, exist_ok=True)
         for name in names:
-            archive, = self.archives.glob(f"{name}_*.deb")
+            archive, = self._archives_of(name)
             subprocess.run(["dpkg-deb", "-x", archive, target], check=True)
 
+    def forget(self, names):
+        """Their archives are not kept."""
+        for name in names:
+            for archive in self._archives_of(name):
+                archive.unlink()
+
     def version(self, name):
-        archive, = self.archives.glob(f"{name}_*.deb")
+        archive, = self._archives_of(name)
         return archive.name.split("_")[1].replace("%3a", ":")

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Runs one case in guests of its own.
   run.py --build-dir DIR image           builds what the guests boot, or says why it can't be
+  run.py --build-dir DIR vfio_modules    builds the kernel modules of case_vfio_noiommu.py; exit status 77: can't be had
   run.py --build-dir DIR SUITE.CASE      runs case_CASE of case_SUITE.py
-The last line is PASS or FAIL; with FAIL, logs of the guests stay in the folder that is named."""
+The last line is PASS, FAIL or SKIP; with FAIL, logs of the guests stay in the folder that is named."""
 
 import argparse
 import importlib
@@ -14,14 +15,18 @@ import time
 import traceback
 
 import image as images
+import vfio_modules
 from guest import Guest, QemuCrashed
+
+SKIPPED = 77
 
 
 class Bench:
     """What a case works with."""
 
-    def __init__(self, image, folder, program, exercise, kernel=None):
+    def __init__(self, image, build_dir, folder, program, exercise, kernel=None):
         self.image = image
+        self.build_dir = build_dir
         self.kernel = kernel
         self.folder = folder
         self.program = program
@@ -32,6 +37,10 @@ class Bench:
         self._guests += 1
         return Guest(self.image, self.folder / f"guest{self._guests}", kernel=self.kernel, **options)
 
+    def vfio_modules(self):
+        """What puts VFIO with a no-IOMMU mode in the place of the image's: one of the `archives` of a guest."""
+        return vfio_modules.build(self.build_dir / "vfio_modules", self.image)
+
 
 def run_case(case, bench):
     """Once more after a crash of QEMU, which says nothing about what is tested; a second crash is a failure."""
@@ -41,6 +50,15 @@ def run_case(case, bench):
         traceback.print_exc(file=sys.stdout)
         print("QEMU crashed; the case runs again")
         case(bench)
+
+
+def run_build(build):
+    try:
+        build()
+    except vfio_modules.Unavailable as reason:
+        print(f"SKIP: {reason}")
+        return SKIPPED
+    return 0
 
 
 def main():
@@ -55,15 +73,20 @@ def main():
     print(image.versions.read_text(), end="")
     if arguments.case == "image":
         return 0
+    if arguments.case == "vfio_modules":
+        return run_build(lambda: vfio_modules.build(arguments.build_dir / "vfio_modules", image))
 
     suite, _, name = arguments.case.partition(".")
     case = getattr(importlib.import_module(f"case_{suite}"), f"case_{name}")
     # Paths of Unix sockets are short, and build folders may be deep.
     folder = pathlib.Path(tempfile.mkdtemp(prefix="spdkio-vm-"))
-    bench = Bench(image, folder, arguments.program, arguments.exercise, arguments.kernel)
+    bench = Bench(image, arguments.build_dir, folder, arguments.program, arguments.exercise, arguments.kernel)
     started = time.monotonic()
     try:
         run_case(case, bench)
+    except vfio_modules.Unavailable as reason:
+        print(f"SKIP {arguments.case}: {reason}")
+        return SKIPPED
     except BaseException:
         traceback.print_exc(file=sys.stdout)
         for log in sorted(folder.rglob("*.log")):

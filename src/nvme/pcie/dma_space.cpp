@@ -22,17 +22,22 @@ Shared& shared() {
   return instance;
 }
 
-Error not_bound(const PciAddress& address, const std::string& driver) {
+/// vfio-pci refuses what no IOMMU guards until an administrator allows it.
+constexpr std::string_view allow_no_iommu =
+    "echo Y > /sys/module/vfio/parameters/enable_unsafe_noiommu_mode (the device then reaches all memory)";
+
+Error not_bound(const PciAddress& address, const std::string& driver, bool guarded) {
   const std::string name = address.to_string();
   const std::string what =
       driver.empty() ? "no kernel driver has it" : fmt::format("the kernel driver '{}' has it", driver);
   return Error(std::errc::device_or_resource_busy,
                fmt::format("PCI function {} is not free for this process: {}", name, what))
       .with_hint(fmt::format(
-          "as root: modprobe vfio-pci; echo vfio-pci > /sys/bus/pci/devices/{0}/driver_override; "
+          "as root: modprobe vfio-pci; {2}echo vfio-pci > /sys/bus/pci/devices/{0}/driver_override; "
           "{1}echo {0} > /sys/bus/pci/drivers_probe",
           name,
-          driver.empty() ? std::string() : fmt::format("echo {0} > /sys/bus/pci/devices/{0}/driver/unbind; ", name)));
+          driver.empty() ? std::string() : fmt::format("echo {0} > /sys/bus/pci/devices/{0}/driver/unbind; ", name),
+          guarded ? std::string() : fmt::format("no IOMMU guards it, so {}; ", allow_no_iommu)));
 }
 
 Result<DmaSpaceKind> kind_for(const PciBus& bus, const PciAddress& address) {
@@ -42,8 +47,10 @@ Result<DmaSpaceKind> kind_for(const PciBus& bus, const PciAddress& address) {
             .with_hint("lspci -D shows what there is"));
   }
   const std::string driver = bus.driver(address);
-  if (driver.find("vfio") == std::string::npos) return std::unexpected(not_bound(address, driver));
   const auto group = bus.iommu_group(address);
+  if (driver.find("vfio") == std::string::npos) {
+    return std::unexpected(not_bound(address, driver, group.has_value()));
+  }
   if (group && group->no_iommu) return DmaSpaceKind::no_iommu;
   if (!bus.vfio_device(address).empty() && ::access("/dev/iommu", R_OK | W_OK) == 0) return DmaSpaceKind::iommufd;
   if (group) return DmaSpaceKind::type1;
