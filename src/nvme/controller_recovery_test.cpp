@@ -25,7 +25,25 @@ using test::FakeTargetOptions;
 using test::fill_random;
 using namespace std::chrono_literals;
 
-class RecoveryTest : public test::NvmeTest {};
+class RecoveryTest : public test::NvmeTest {
+ protected:
+  static ControllerOptions reconnecting_often() {
+    ControllerOptions options;
+    options.reconnect.initial_delay = 5ms;
+    options.reconnect.max_delay = 20ms;
+    return options;
+  }
+  static Task<Result<void>> read_block(Qpair& qpair, Namespace ns) {
+    DmaBuf data(512);
+    auto reading = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
+    co_return co_await as_result(reading);
+  }
+  /// The target goes away for as long as it is not told to accept connections.
+  static void take_away(FakeTarget& target) {
+    target.set_accepting(false);
+    target.drop_connections();
+  }
+};
 
 TEST_F(RecoveryTest, KeepAliveRunsByItself) {
   FakeTarget target;
@@ -111,20 +129,17 @@ TEST_F(RecoveryTest, CommandsThatMayNotBeRepeatedSaySo) {
 
 TEST_F(RecoveryTest, GivesUpAfterItsTime) {
   FakeTarget target;
-  ControllerOptions options;
-  options.reconnect.initial_delay = 5ms;
-  options.reconnect.max_delay = 20ms;
+  ControllerOptions options = reconnecting_often();
   options.reconnect.give_up_after = 150ms;
   with_controller(target, options, [&](Controller& controller, Qpair& qpair, Namespace ns) -> Task<> {
-    target.set_accepting(false);
-    target.drop_connections();
-    DmaBuf data(512);
-    auto reading = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    const auto read = co_await as_result(reading);
+    take_away(target);
+    auto reading = read_block(qpair, ns);
+    const auto read = co_await std::move(reading);
     EXPECT_FALSE(read);
     EXPECT_EQ(controller.state(), ControllerState::failed);
-    auto again = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    EXPECT_FALSE(co_await as_result(again));
+    auto again = read_block(qpair, ns);
+    const auto refused = co_await std::move(again);
+    EXPECT_FALSE(refused);
     auto smart = controller.smart_log();
     EXPECT_FALSE(co_await as_result(std::move(smart)));
   });
@@ -132,16 +147,12 @@ TEST_F(RecoveryTest, GivesUpAfterItsTime) {
 
 TEST_F(RecoveryTest, IoFailsFastWhileReconnecting) {
   FakeTarget target;
-  ControllerOptions options;
-  options.reconnect.initial_delay = 5ms;
-  options.reconnect.max_delay = 20ms;
+  ControllerOptions options = reconnecting_often();
   options.reconnect.fail_io_after = 50ms;
   with_controller(target, options, [&](Controller& controller, Qpair& qpair, Namespace ns) -> Task<> {
-    target.set_accepting(false);
-    target.drop_connections();
-    DmaBuf data(512);
-    auto reading = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    const auto read = co_await as_result(reading);
+    take_away(target);
+    auto reading = read_block(qpair, ns);
+    const auto read = co_await std::move(reading);
     EXPECT_FALSE(read);
     if (!read) {
       EXPECT_EQ(read.error().code(), std::errc::not_connected) << read.error().what();
@@ -149,8 +160,9 @@ TEST_F(RecoveryTest, IoFailsFastWhileReconnecting) {
     EXPECT_EQ(controller.state(), ControllerState::reconnecting);
     target.set_accepting(true);
     while (controller.state() != ControllerState::ready) co_await sleep_for(5ms);
-    auto again = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    co_await again;
+    auto again = read_block(qpair, ns);
+    const auto after = co_await std::move(again);
+    EXPECT_TRUE(after);
   });
 }
 
@@ -160,9 +172,9 @@ TEST_F(RecoveryTest, ResetKeepsQueuedRequests) {
     auto resetting = controller.reset();
     co_await std::move(resetting);
     EXPECT_EQ(controller.connections(), 2u);
-    DmaBuf data(512);
-    auto reading = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    co_await reading;
+    auto reading = read_block(qpair, ns);
+    const auto read = co_await std::move(reading);
+    EXPECT_TRUE(read);
   });
 }
 
@@ -176,9 +188,9 @@ TEST_F(RecoveryTest, OverdueCommandsAreAbortedThenTheControllerIsReset) {
     return connection.qid() != 0 && command.opcode == spec::raw(spec::NvmOpcode::read) && ignored.fetch_sub(1) > 0;
   });
   with_controller(target, options, [&](Controller& controller, Qpair& qpair, Namespace ns) -> Task<> {
-    DmaBuf data(512);
-    auto reading = ns.read(qpair, data, {Lba{0}, BlockCount{1}});
-    co_await reading;
+    auto reading = read_block(qpair, ns);
+    const auto read = co_await std::move(reading);
+    EXPECT_TRUE(read);
     EXPECT_EQ(controller.connections(), 2u);
   });
   EXPECT_GE(target.aborts, 1);
