@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "loopback_fixture.hpp"
+#include "method_caller.hpp"
 
 namespace spdkio::loopback {
 namespace {
@@ -151,10 +152,7 @@ TEST_F(DiscoveryTest, BdevsFollowTheLog) {
   rpc::MethodTable table;
   bdev::register_nvme_methods(table);
   on_home([&]() -> Task<> {
-    const auto call = [&table](std::string name, Json params) -> Task<Json> {
-      auto handling = table.require(name, rpc::RpcState::runtime).handler(params);
-      co_return co_await std::move(handling);
-    };
+    const MethodCaller call{table};
     const auto there = [](const char* name) { return bdev::Service::current().find(name) != nullptr; };
     Json start{{"name", "auto"},
                {"trtype", "tcp"},
@@ -220,7 +218,8 @@ TEST_F(DiscoveryTest, AServiceThatDoesNotAnswerIsGivenUpInTime) {
   on_home([&]() -> Task<> {
     Json start{
         {"name", "auto"}, {"trtype", "tcp"}, {"traddr", "127.0.0.1"}, {"trsvcid", "1"}, {"attach_timeout_ms", 50}};
-    auto starting = table.require("bdev_nvme_start_discovery", rpc::RpcState::runtime).handler(start);
+    const MethodCaller call{table};
+    auto starting = call("bdev_nvme_start_discovery", start);
     const auto started = co_await as_result(std::move(starting));
     EXPECT_FALSE(started);
     if (!started) {

@@ -33,6 +33,7 @@
 #include <utility>
 
 #include "loopback_fixture.hpp"
+#include "method_caller.hpp"
 
 namespace spdkio::loopback {
 namespace {
@@ -326,10 +327,7 @@ TEST_F(LoopbackTest, RpcMethods) {
   rpc::MethodTable table;
   bdev::register_nvme_methods(table);
   on_home([&]() -> Task<> {
-    const auto call = [&table](std::string name, Json params) -> Task<Json> {
-      auto handling = table.require(name, rpc::RpcState::runtime).handler(params);
-      co_return co_await std::move(handling);
-    };
+    const MethodCaller call{table};
     Json set;
     set["keep_alive_timeout_ms"] = 5000;
     set["reconnect_delay_sec"] = 1;
