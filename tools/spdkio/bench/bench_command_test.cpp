@@ -3,6 +3,7 @@
 #include "spdkio/report/bench_result.hpp"
 #include "spdkio/system/fake_root.hpp"
 
+#include <spdkio/base/log.hpp>
 #include <spdkio/rpc/json.hpp>
 
 #include <gtest/gtest.h>
@@ -163,6 +164,15 @@ TEST(BenchCommand, PlansThatDoNotFitAreRefused) {
   refused({"malloc:1MiB,name=a", "a"}, 2, "'a'");
   refused({"/nonexistent/disk.img"}, 1, "/nonexistent/disk.img");
   refused({}, 2, "DEVICE");
+}
+
+TEST(BenchCommand, ADeviceThatDoesNotSuitIsClosed) {
+  std::string logged;
+  log::set_sink([&](log::Level, std::string_view text) { logged += std::string(text) + "\n"; });
+  const ProgramRun run = run_for_test({"bench", "malloc:64MiB", "malloc:1MiB", "-s", "2MiB"});
+  log::set_sink({});
+  EXPECT_EQ(run.code, 1) << run.err;
+  EXPECT_EQ(logged.find("without close"), std::string::npos) << logged;
 }
 
 }  // namespace

@@ -106,9 +106,9 @@ Task<> run_phase(App& app, const BenchPlan& plan, const BenchPhase& phase, const
   try {
     for (const std::string& name : plan.devices) {
       const bool writes = phase.workload.writes;
-      auto job = std::make_unique<BenchJob>(plan, phase, cores);
-      co_await job->open(name, writes ? Access::read_write : Access::read_only);
-      jobs.push_back(std::move(job));
+      // Before it is open: a device that does not suit is closed like the others.
+      BenchJob& job = *jobs.emplace_back(std::make_unique<BenchJob>(plan, phase, cores));
+      co_await job.open(name, writes ? Access::read_write : Access::read_only);
     }
     PhaseRun run{app, plan, phase, jobs, terminal};
     co_await run.run();
