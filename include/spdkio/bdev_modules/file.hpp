@@ -45,8 +45,10 @@ struct FileOptions {
   FileStyle style = FileStyle::uring;
   /// Offer unmap and write_zeroes, by fallocate and discard.
   bool fallocate = true;
-  /// Leave out what stands behind the last whole block, instead of refusing the file.
+  /// Leave out what stands behind the last whole block, instead of refusing the file; a warning in the log says so.
   bool round_down = false;
+  /// With `round_down`: whoever opens the file looks after that rest, so that there is nothing to warn of.
+  bool rest_expected = false;
   /// Refuse anything but a block device (EOPNOTSUPP), as SPDK does where it submits with RWF_NOWAIT. A submit never
   /// waits here, with or without.
   bool nowait = false;

@@ -163,7 +163,7 @@ void BackingFile::choose_block_size(const FileSettings& settings, std::uint32_t 
                   fmt::format("make it {} bytes, take a smaller block size, or set `round_down` to leave out the rest",
                               (size_at_open_ / block_size_ + 1) * block_size_));
   }
-  if (size_at_open_ % block_size_ != 0) {
+  if (size_at_open_ % block_size_ != 0 && !settings.rest_expected) {
     log::warn("bdev '{}': the last {} bytes of '{}' are less than a block and left out", device_name_,
               size_at_open_ % block_size_, filename_);
   }

@@ -106,6 +106,9 @@ TEST_F(BackingFileTest, SizesThatAreNoWholeNumberOfBlocks) {
   EXPECT_THAT(error.hint(), HasSubstr("12288"));
   EXPECT_EQ(open({.name = "F", .filename = odd, .block_size = 4096, .round_down = true})->size_at_open(), 10'000u);
   EXPECT_THAT(log_text(), HasSubstr("1808 bytes"));
+  const std::string logged = log_text();
+  open({.name = "F", .filename = odd, .block_size = 4096, .round_down = true, .rest_expected = true});
+  EXPECT_EQ(log_text(), logged) << "nothing to warn of";
   EXPECT_EQ(refusal({.name = "F", .filename = make_file("tiny", 100), .round_down = true}).code(),
             Misuse::invalid_argument);
 

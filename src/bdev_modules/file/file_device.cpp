@@ -140,6 +140,7 @@ nlohmann::ordered_json FileDevice::config() const {
   if (settings_.backend != FileBackend::automatic)
     params["backend"] = rpc::JsonField<FileBackend>::write(settings_.backend);
   if (settings_.round_down) params["round_down"] = true;
+  if (settings_.rest_expected) params["rest_expected"] = true;
   if (!aio && !settings_.fallocate) params["fallocate"] = false;
   return {{"method", aio ? "bdev_aio_create" : "bdev_uring_create"}, {"params", std::move(params)}};
 }

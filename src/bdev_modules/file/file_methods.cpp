@@ -25,6 +25,7 @@ struct CreateParams {
   DirectIo direct = DirectIo::automatic;
   FileBackend backend = FileBackend::automatic;
   bool round_down = false;
+  bool rest_expected = false;
 
   void fields(Params& params) {
     params.required("name", &name, "Name of the new bdev");
@@ -36,6 +37,7 @@ struct CreateParams {
     params.optional("direct", &direct, "Go past the page cache");
     params.optional("backend", &backend, "How requests reach the kernel");
     params.optional("round_down", &round_down, "Leave out what stands behind the last whole block");
+    params.optional("rest_expected", &rest_expected, "Do not warn of what round_down leaves out");
   }
   FileOptions options(FileStyle style) const {
     return {.name = name,
@@ -47,6 +49,7 @@ struct CreateParams {
             .style = style,
             .fallocate = fallocate,
             .round_down = round_down,
+            .rest_expected = rest_expected,
             .nowait = nowait,
             .uuid = uuid};
   }

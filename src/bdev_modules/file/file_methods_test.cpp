@@ -78,6 +78,7 @@ TEST_F(FileMethodsTest, TheSavedConfigurationMakesTheSameDevice) {
         {{"name", "A"},
          {"filename", file},
          {"round_down", true},
+         {"rest_expected", true},
          {"direct", "off"},
          {"backend", "threads"},
          {"fallocate", false},

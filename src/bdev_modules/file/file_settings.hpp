@@ -18,6 +18,7 @@ struct FileSettings {
         style(options.style),
         fallocate(options.fallocate),
         round_down(options.round_down),
+        rest_expected(options.rest_expected),
         nowait(options.nowait),
         uuid(options.uuid) {}
 
@@ -30,6 +31,7 @@ struct FileSettings {
   FileStyle style;
   bool fallocate;
   bool round_down;
+  bool rest_expected;
   bool nowait;
   Uuid uuid;
 };

@@ -202,7 +202,8 @@ ExitCode copy(const BlobCommandOptions& options, Session& session) {
   if (bytes_to_store && (*bytes_to_store < smallest_block || *bytes_to_store % smallest_block != 0)) {
     wanted.tail = read_end(path, *bytes_to_store % smallest_block);
     if (*bytes_to_store >= smallest_block) {
-      wanted.device = devices.add(word + fmt::format(",block_size={},round_down=true", smallest_block)).bdev_name;
+      const std::string whole_blocks = fmt::format(",block_size={},round_down=true,rest_expected=true", smallest_block);
+      wanted.device = devices.add(word + whole_blocks).bdev_name;
     }
   } else {
     wanted.device = devices.add(word).bdev_name;
