@@ -21,6 +21,7 @@
 #include <spdkio/bdev_modules/nvme.hpp>
 #include <spdkio/bdev_modules/passthru.hpp>
 #include <spdkio/bdev_modules/split.hpp>
+#include <spdkio/bdev_modules/zone_block.hpp>
 #include <spdkio/engine/dma_buf.hpp>
 #include <spdkio/engine/dma_region.hpp>
 #include <spdkio/engine/engine.hpp>

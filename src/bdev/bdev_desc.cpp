@@ -126,11 +126,23 @@ IoOperation<> BdevDesc::zone_management(const IoChannel& channel, Lba zone, bdev
   return operation;
 }
 
-IoOperation<Lba> BdevDesc::zone_append(const IoChannel& channel, DmaSpan data, Lba zone) const {
+template <class Buffers>
+IoOperation<Lba> BdevDesc::append(const IoChannel& channel, Buffers data, Lba zone, const IoOptions& options) const {
   IoOperation<Lba> operation(*state_, channel.slot(), IoType::zone_append);
   operation.set_buffers(data);
-  operation.set_where(LbaRange{zone, BlockCount{data.size() / block_size()}});
+  operation.set_zone(zone);
+  operation.set_options(options);
   return operation;
+}
+
+IoOperation<Lba> BdevDesc::zone_append(const IoChannel& channel, DmaSpan data, Lba zone,
+                                       const IoOptions& options) const {
+  return append(channel, data, zone, options);
+}
+
+IoOperation<Lba> BdevDesc::zone_append(const IoChannel& channel, DmaSpans data, Lba zone,
+                                       const IoOptions& options) const {
+  return append(channel, data, zone, options);
 }
 
 IoOperation<std::uint32_t> BdevDesc::nvme_admin(const IoChannel& channel, const bdev::NvmeCommand& command,

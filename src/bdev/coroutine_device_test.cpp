@@ -11,6 +11,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cerrno>
 #include <functional>
 #include <stdexcept>
@@ -100,6 +101,35 @@ TEST_F(CoroutineDeviceTest, EndsAtOnceOrLater) {
   EXPECT_TRUE(run(IoType::flush).ok());
   EXPECT_TRUE(run(IoType::unmap).ok());
   EXPECT_EQ(alive_, 1) << "one state for all requests of the Thread";
+}
+
+TEST_F(CoroutineDeviceTest, ZoneRequestsComeWithTheirParts) {
+  start([](IoRequest& io) -> Task<> {
+    if (io.type() == IoType::zone_report) {
+      EXPECT_EQ(io.zones().size(), 2u);
+      io.zones()[1].zone = io.range();
+      io.set_result(2);
+    } else {
+      EXPECT_EQ(io.zone_action(), ZoneAction::finish);
+      EXPECT_TRUE(io.zones().empty());
+    }
+    co_return;
+  });
+  std::array<ZoneInfo, 2> zones{};
+  Request report(IoType::zone_report);
+  report.lba = 7;
+  report.zones = zones.data();
+  report.zone_count = zones.size();
+  channel_.slot()->submit(report);
+  thread_.run_until([&] { return report.done; });
+  EXPECT_TRUE(report.status().ok());
+  EXPECT_EQ(report.result, 2u);
+  EXPECT_EQ(zones[1].zone.first, Lba{7});
+  Request finish(IoType::zone_management);
+  finish.zone_action = ZoneAction::finish;
+  channel_.slot()->submit(finish);
+  thread_.run_until([&] { return finish.done; });
+  EXPECT_TRUE(finish.status().ok());
 }
 
 TEST_F(CoroutineDeviceTest, ExceptionsBecomeTheStatus) {

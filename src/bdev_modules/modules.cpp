@@ -8,6 +8,7 @@
 #include <spdkio/bdev_modules/nvme.hpp>
 #include <spdkio/bdev_modules/passthru.hpp>
 #include <spdkio/bdev_modules/split.hpp>
+#include <spdkio/bdev_modules/zone_block.hpp>
 
 namespace spdkio::bdev {
 
@@ -20,6 +21,7 @@ void register_module_methods(rpc::MethodTable& table) {
   register_split_methods(table);
   register_delay_methods(table);
   register_error_methods(table);
+  register_zone_block_methods(table);
 }
 
 }  // namespace spdkio::bdev

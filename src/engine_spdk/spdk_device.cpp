@@ -45,6 +45,7 @@ bdev::Geometry geometry_of(const spdk_bdev& bdev) {
     geometry.zone_size_blocks = ::spdk_bdev_get_zone_size(&bdev);
     geometry.max_open_zones = ::spdk_bdev_get_max_open_zones(&bdev);
     geometry.max_active_zones = ::spdk_bdev_get_max_active_zones(&bdev);
+    geometry.optimal_open_zones = ::spdk_bdev_get_optimal_open_zones(&bdev);
   }
   return geometry;
 }

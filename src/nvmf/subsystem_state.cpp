@@ -43,6 +43,7 @@ void check_device(const bdev::DeviceState& device) {
   if (geometry.metadata_size != 0 && !geometry.metadata_interleaved) {
     fail("separate metadata can't be carried over fabrics; a device with interleaved metadata can be a namespace");
   }
+  if (geometry.zone_size_blocks != 0) fail("this target has no zoned namespaces");
   const std::uint32_t data = geometry.block_size - (geometry.metadata_interleaved ? geometry.metadata_size : 0);
   if (data < 512 || !std::has_single_bit(data)) {
     fail(fmt::format("blocks of {} bytes can't be a namespace: a power of two from 512 is needed", data));

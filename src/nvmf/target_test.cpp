@@ -1,3 +1,4 @@
+#include <spdkio/bdev_modules/zone_block.hpp>
 #include <spdkio/spec/features.hpp>
 
 #include <algorithm>
@@ -240,6 +241,16 @@ TEST_F(TargetLife, ChangesUnderLoad) {
   while (done < before + 10) std::this_thread::yield();
   stop = true;
   load.join();
+}
+
+TEST_F(TargetLife, ZonedDevicesAreNoNamespaces) {
+  make_malloc("Base", 1024);
+  on_home([]() -> Task<Bdev> {
+    const bdev::ZoneBlockOptions options{.name = "Zoned", .base = "Base", .zone_capacity = BlockCount{128}};
+    auto creating = bdev::create_zone_block(options);
+    co_return co_await std::move(creating);
+  });
+  EXPECT_EQ(code_of([&] { return subsystem_->add_namespace("Zoned"); }), Misuse::invalid_argument);
 }
 
 TEST_F(TargetLife, MistakesOfItsOwner) {

@@ -34,10 +34,16 @@ using runtime_test::counting;
 
 using bdev::IoType;
 
+/// What a worker does in the 16 blocks from `first` on.
+using Work = Task<>(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, std::uint64_t first, int rounds);
+Work work;
+Work work_in_a_zone;
+
 struct Subject {
   const char* test_name;
   Task<std::string> (*create)(std::string folder);
   bool needs_io_uring = false;
+  Work* work = spdkio::work;
 };
 void PrintTo(const Subject& subject, std::ostream* out) { *out << subject.test_name; }
 
@@ -84,6 +90,12 @@ Task<std::string> delay_disk(std::string) {
       {.name = "Disk",
        .base = "Base",
        .latencies = {.average_read = 1us, .p99_read = 2us, .average_write = 1us, .p99_write = 2us}});
+  co_return "Disk";
+}
+
+Task<std::string> zone_block_disk(std::string) {
+  co_await create_base();
+  co_await bdev::create_zone_block({.name = "Disk", .base = "Base", .zone_capacity = BlockCount{16}});
   co_return "Disk";
 }
 
@@ -137,10 +149,16 @@ Task<std::string> own_passthru_disk(std::string) {
 }
 
 std::vector<Subject> all_subjects() {
-  std::vector<Subject> subjects{
-      {"Null", null_disk},         {"Malloc", malloc_disk}, {"FileIoUring", file_disk, true},
-      {"Passthru", passthru_disk}, {"Split", split_disk},   {"ErrorWithoutRules", error_disk},
-      {"Delay", delay_disk},       {"Lvol", lvol_disk},     {"LvolScattered", scattered_lvol_disk}};
+  std::vector<Subject> subjects{{"Null", null_disk},
+                                {"Malloc", malloc_disk},
+                                {"FileIoUring", file_disk, true},
+                                {"Passthru", passthru_disk},
+                                {"Split", split_disk},
+                                {"ErrorWithoutRules", error_disk},
+                                {"Delay", delay_disk},
+                                {"Lvol", lvol_disk},
+                                {"LvolScattered", scattered_lvol_disk},
+                                {"ZoneBlock", zone_block_disk, false, work_in_a_zone}};
   const char* const engine = std::getenv("SPDKIO_ENGINE");
   if (engine != nullptr && std::string_view(engine) == "spdk") {
     subjects.push_back({"SpdkNull", own_null_disk});
@@ -159,6 +177,22 @@ Task<> work(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, std:
     co_await desc.read(channel, buffer.first(4096), ByteOffset{lba * 4096});
     co_await desc.write(channel, pieces, LbaRange{Lba{lba}, BlockCount{3}});
     co_await desc.read(channel, pieces, LbaRange{Lba{lba}, BlockCount{3}});
+  }
+}
+
+/// Passes that reset the zone and fill it by a write, appends, and an append of three pieces.
+Task<> work_in_a_zone(const BdevDesc& desc, const IoChannel& channel, DmaSpan buffer, std::uint64_t first, int rounds) {
+  const std::array<DmaSpan, 3> pieces{buffer.subspan(0, 4096), buffer.subspan(8192, 4096), buffer.subspan(4096, 4096)};
+  const Lba zone{first};
+  for (int i = 0; i < rounds; ++i) {
+    co_await desc.zone_management(channel, zone, bdev::ZoneAction::reset);
+    co_await desc.write(channel, buffer.first(4096), LbaRange{zone, BlockCount{1}});
+    for (int block = 1; block < 13; ++block) co_await desc.zone_append(channel, buffer.first(4096), zone);
+    const Lba last = co_await desc.zone_append(channel, pieces, zone);
+    co_await desc.read(channel, pieces, LbaRange{last, BlockCount{3}});
+    co_await desc.read(channel, buffer.first(4096), LbaRange{zone, BlockCount{1}});
+    std::array<bdev::ZoneInfo, 1> info;
+    co_await desc.zone_report(channel, zone, info);
   }
 }
 
@@ -210,14 +244,14 @@ TEST_P(NoAllocationTest, InTheSteadyState) {
     for (int warm_up = 0; warm_up < 2; ++warm_up) {
       Scope scope;
       for (std::size_t i = 0; i < queue_depth; ++i) {
-        scope.spawn(work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds / 4));
+        scope.spawn(GetParam().work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds / 4));
       }
       co_await scope.join();
     }
     co_await work_with_tasks(desc, channel, buffers.span(), 100);
     Scope scope;
     for (std::size_t i = 0; i < queue_depth; ++i) {
-      scope.spawn(work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds));
+      scope.spawn(GetParam().work(desc, channel, buffers.subspan(i * 12288, 12288), i * 16, rounds));
     }
     allocations = 0;
     counting = true;

@@ -114,12 +114,17 @@ class BdevDesc {
   IoOperation<std::optional<Lba>> seek_data(const IoChannel& channel, Lba from) const;
   IoOperation<std::optional<Lba>> seek_hole(const IoChannel& channel, Lba from) const;
 
-  // ---- zones
+  // ---- zones, as the NVMe Zoned Namespace Command Set has them; `bdev().geometry()` has their size and number
   /// Fills `zones` from the zone that holds `from`; gives how many.
   IoOperation<std::uint32_t> zone_report(const IoChannel& channel, Lba from, std::span<bdev::ZoneInfo> zones) const;
+  /// `zone` is its first block.
   IoOperation<> zone_management(const IoChannel& channel, Lba zone, bdev::ZoneAction action) const;
-  /// Writes at the write pointer of `zone`; gives where that was.
-  IoOperation<Lba> zone_append(const IoChannel& channel, DmaSpan data, Lba zone) const;
+  /// Writes at the write pointer of `zone`, which is its first block; gives where that was. Any number may be in
+  /// flight.
+  IoOperation<Lba> zone_append(const IoChannel& channel, DmaSpan data, Lba zone,
+                               const IoOptions& options = no_io_options) const;
+  IoOperation<Lba> zone_append(const IoChannel& channel, DmaSpans data, Lba zone,
+                               const IoOptions& options = no_io_options) const;
 
   // ---- NVMe passthru: the command as it is; gives CDW0 of the completion
   IoOperation<std::uint32_t> nvme_admin(const IoChannel& channel, const bdev::NvmeCommand& command, DmaSpan data) const;
@@ -148,6 +153,8 @@ class BdevDesc {
     operation.set_options(options);
     return operation;
   }
+  template <class Buffers>
+  IoOperation<Lba> append(const IoChannel& channel, Buffers data, Lba zone, const IoOptions& options) const;
   template <class T = void>
   IoOperation<T> ranged(bdev::IoType type, const IoChannel& channel, LbaRange range) const {
     IoOperation<T> operation(*state_, channel.slot(), type);

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
 
 namespace spdkio::bdev {
@@ -46,9 +47,16 @@ class IoRequest {
   DmaSpan metadata() const noexcept { return io_.metadata; }
   /// Write: durable when it ends.
   bool fua() const noexcept { return io_.fua; }
+  /// zone_report: where to put the zones, from the one that holds `range().first`; `set_result` says how many.
+  std::span<ZoneInfo> zones() const noexcept {
+    return io_.type == IoType::zone_report ? std::span(io_.zones, io_.zone_count) : std::span<ZoneInfo>{};
+  }
+  /// zone_management of the zone at `range().first`.
+  ZoneAction zone_action() const noexcept { return io_.zone_action; }
   /// Copy: where the data comes from.
   LbaRange copy_source() const noexcept { return {Lba{io_.source_lba}, io_.range().count}; }
-  /// What the operation gives: the block of a zone_append or seek (UINT64_MAX: none), CDW0 of a passthru command.
+  /// What the operation gives: the block of a zone_append or seek (UINT64_MAX: none), the entries that a zone_report
+  /// filled, CDW0 of a passthru command.
   void set_result(std::uint64_t result) noexcept { io_.result = result; }
 
   /// What `make_thread_state` made for this Thread. T must be what it made.

@@ -35,9 +35,10 @@ struct Geometry {
   bool volatile_write_cache = false;      ///< flush is needed for durability
   bool rotational = false;
   bool read_only = false;
-  std::uint64_t zone_size_blocks = 0;  ///< 0: not zoned
-  std::uint32_t max_open_zones = 0;
-  std::uint32_t max_active_zones = 0;
+  std::uint64_t zone_size_blocks = 0;    ///< 0: not zoned
+  std::uint32_t max_open_zones = 0;      ///< 0: no limit
+  std::uint32_t max_active_zones = 0;    ///< 0: no limit
+  std::uint32_t optimal_open_zones = 0;  ///< to write at full speed; 0: not known
   int numa_node = -1;
 };
 

@@ -96,6 +96,10 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
     zones = zones_out.data();
     zone_count = static_cast<std::uint32_t>(zones_out.size());
   }
+  /// For requests that name a zone: as many blocks as the buffers have, or a length that the check refuses.
+  void set_zone(Lba first) noexcept {
+    set_where(LbaRange{first, BlockCount{data_bytes_ / desc_->device().geometry().block_size}});
+  }
   void set_zone_action(ZoneAction action) noexcept { zone_action = action; }
   void set_command(const NvmeCommand& nvme_command) noexcept { command = &nvme_command; }
   Error error() const;

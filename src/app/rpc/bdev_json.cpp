@@ -95,7 +95,8 @@ Json bdev_to_json(const bdev::DeviceState& device) {
   if (geometry.zone_size_blocks != 0) {
     out["zone_size"] = geometry.zone_size_blocks;
     out["max_open_zones"] = geometry.max_open_zones;
-    out["optimal_open_zones"] = geometry.max_open_zones;
+    out["max_active_zones"] = geometry.max_active_zones;
+    out["optimal_open_zones"] = geometry.optimal_open_zones;
   }
   Json supported = Json::object();
   for (const std::string_view name : io_type_names) supported[std::string(name)] = supports(device, name);

@@ -87,16 +87,17 @@ std::vector<std::string> keys(const Json& object) {
 TEST_F(MethodsTest, ListTheMethods) {
   serve(options(), [](rpc::Client& client) {
     const auto names = ok(client, "rpc_get_methods").get<std::vector<std::string>>();
-    for (const char* name : {"rpc_get_methods",          "spdk_get_version",     "spdk_kill_instance",
-                             "framework_get_reactors",   "framework_wait_init",  "framework_start_init",
-                             "framework_get_subsystems", "framework_get_config", "save_config",
-                             "thread_get_stats",         "log_set_level",        "log_get_level",
-                             "bdev_get_bdevs",           "bdev_get_iostat",      "bdev_reset_iostat",
-                             "bdev_enable_histogram",    "bdev_get_histogram",   "bdev_wait_for_examine",
-                             "bdev_set_options",         "bdev_malloc_create",   "bdev_malloc_delete",
-                             "bdev_null_create",         "bdev_error_create",    "bdev_error_inject_error",
-                             "bdev_delay_create",        "bdev_passthru_create", "bdev_split_create",
-                             "bdev_aio_create",          "bdev_uring_create",    "bdev_lvol_create_lvstore"}) {
+    for (const char* name : {"rpc_get_methods",          "spdk_get_version",        "spdk_kill_instance",
+                             "framework_get_reactors",   "framework_wait_init",     "framework_start_init",
+                             "framework_get_subsystems", "framework_get_config",    "save_config",
+                             "thread_get_stats",         "log_set_level",           "log_get_level",
+                             "bdev_get_bdevs",           "bdev_get_iostat",         "bdev_reset_iostat",
+                             "bdev_enable_histogram",    "bdev_get_histogram",      "bdev_wait_for_examine",
+                             "bdev_set_options",         "bdev_malloc_create",      "bdev_malloc_delete",
+                             "bdev_null_create",         "bdev_error_create",       "bdev_error_inject_error",
+                             "bdev_delay_create",        "bdev_passthru_create",    "bdev_split_create",
+                             "bdev_zone_block_create",   "bdev_zone_block_delete",  "bdev_aio_create",
+                             "bdev_uring_create",        "bdev_lvol_create_lvstore"}) {
       EXPECT_THAT(names, Contains(name));
     }
     const auto now = ok(client, "rpc_get_methods", {{"current", true}}).get<std::vector<std::string>>();
@@ -294,6 +295,47 @@ TEST_F(MethodsTest, SaveAConfigurationThatLoadsAgain) {
   serve(again, [&](rpc::Client& client) {
     EXPECT_EQ(ok(client, "save_config"), saved);
     EXPECT_EQ(ok(client, "bdev_get_bdevs"), devices);
+  });
+}
+
+TEST_F(MethodsTest, ZonedDevices) {
+  Json saved;
+  Json zoned;
+  serve(options(), [&](rpc::Client& client) {
+    Json params = {{"name", "Zoned0"}, {"base_bdev", "Malloc0"}, {"zone_capacity", 1000}, {"optimal_open_zones", 4}};
+    EXPECT_EQ(ok(client, "bdev_zone_block_create", params), "Zoned0") << "it waits for its base";
+    EXPECT_EQ(ok(client, "bdev_get_bdevs").size(), 0u);
+    ok(client, "bdev_malloc_create",
+       {{"name", "Malloc0"},
+        {"num_blocks", 8192},
+        {"block_size", 512},
+        {"uuid", "0e6b4a1c-6c60-4d5e-9d2c-0c6f4b2f8a11"}});
+    zoned = ok(client, "bdev_get_bdevs", {{"name", "Zoned0"}})[0];
+    EXPECT_EQ(zoned["product_name"], "zone_block");
+    EXPECT_EQ(zoned["num_blocks"], 8192);
+    EXPECT_EQ(zoned["zoned"], true);
+    EXPECT_EQ(zoned["zone_size"], 1024);
+    EXPECT_EQ(zoned["max_open_zones"], 0);
+    EXPECT_EQ(zoned["optimal_open_zones"], 4);
+    EXPECT_EQ(zoned["supported_io_types"]["zone_append"], true);
+    EXPECT_EQ(zoned["supported_io_types"]["get_zone_info"], true);
+    EXPECT_EQ(zoned["supported_io_types"]["unmap"], false);
+    EXPECT_EQ(zoned["driver_specific"]["zoned_block"], params) << "as SPDK shows it";
+    EXPECT_EQ(refused(client, "bdev_zone_block_create", params)["code"], -17);
+    params["name"] = "Zoned1";
+    EXPECT_EQ(refused(client, "bdev_zone_block_create", params)["code"], -1);
+    params["zone_capacity"] = 0;
+    EXPECT_THAT(refused(client, "bdev_zone_block_create", params)["message"].get<std::string>(),
+                HasSubstr("zone_capacity"));
+    EXPECT_EQ(refused(client, "bdev_zone_block_delete", {{"name", "Malloc0"}})["code"], -19);
+    saved = ok(client, "save_config");
+  });
+  AppOptions again = options();
+  again.json_data = saved.dump();
+  serve(again, [&](rpc::Client& client) {
+    EXPECT_EQ(ok(client, "bdev_get_bdevs", {{"name", "Zoned0"}})[0], zoned) << "also its UUID";
+    EXPECT_EQ(ok(client, "bdev_zone_block_delete", {{"name", "Zoned0"}}), true);
+    EXPECT_EQ(ok(client, "bdev_get_bdevs")[0]["claimed"], false);
   });
 }
 

@@ -86,24 +86,35 @@ StackedChild* StackedChannel::take() noexcept {
   return std::exchange(free_, free_->next_child);
 }
 
-void StackedChannel::forward(Io& parent, std::uint64_t offset_blocks) noexcept {
+StackedChild* StackedChannel::take_for(Io& parent) noexcept {
   StackedChild* child = take();
-  if (child == nullptr) {
-    parent.complete(IoStatus::no_memory());
-    return;
-  }
+  if (child == nullptr) [[unlikely]]
+    return nullptr;
   child->assign_request(parent);
-  child->lba += offset_blocks;
-  if (parent.type == IoType::copy) child->source_lba += offset_blocks;
   child->parent = &parent;
   child_of(parent) = child;
-  child->base_has_it = true;
-  child->set_on_complete([](Io& io) noexcept {
+  return child;
+}
+
+void StackedChannel::send(StackedChild& child) noexcept {
+  child.base_has_it = true;
+  child.set_on_complete([](Io& io) noexcept {
     auto& ended = static_cast<StackedChild&>(io);
     ended.base_has_it = false;
     ended.channel->child_done(ended);
   });
-  base_.slot()->submit(*child);
+  base_.slot()->submit(child);
+}
+
+void StackedChannel::forward(Io& parent, std::uint64_t offset_blocks) noexcept {
+  StackedChild* child = take_for(parent);
+  if (child == nullptr) {
+    parent.complete(IoStatus::no_memory());
+    return;
+  }
+  child->lba += offset_blocks;
+  if (parent.type == IoType::copy) child->source_lba += offset_blocks;
+  send(*child);
 }
 
 void StackedChannel::abort(Io& io) noexcept {

@@ -60,6 +60,10 @@ class StackedChannel : public Channel {
  protected:
   /// Submits a child of `parent`, whose blocks begin `offset_blocks` further on in the base.
   void forward(Io& parent, std::uint64_t offset_blocks) noexcept;
+  /// For modules that ask the base for something else: a child that asks for what `parent` does, to be changed and
+  /// handed to `send`, or back with `finish`. Null when there is no memory.
+  StackedChild* take_for(Io& parent) noexcept;
+  void send(StackedChild& child) noexcept;
   /// The child has ended; the default ends the parent in the same way. Overrides call `finish`, later or at once.
   virtual void child_done(StackedChild& child) noexcept { finish(child); }
   /// Ends the parent with the child's status and gives the child back.
@@ -81,6 +85,7 @@ struct StackedChild final : Io, detail::TimerNode {
   Io* parent = nullptr;
   StackedChannel* channel = nullptr;
   bool base_has_it = false;
+  std::uint64_t note = 0;  ///< the module's own
   /// Links of the free list, or of the list of a module that holds the answer back; such a module may use the timer.
   StackedChild* next_child = nullptr;
   StackedChild* previous_child = nullptr;

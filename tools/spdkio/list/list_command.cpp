@@ -46,13 +46,33 @@ Json describe(const Bdev& bdev) {
     const auto type = static_cast<bdev::IoType>(i);
     types[std::string{bdev::to_string(type)}] = bdev.supports(type);
   }
-  return {{"name", bdev.name()},
-          {"aliases", bdev.aliases()},
-          {"product_name", bdev.product_name()},
-          {"block_size", bdev.block_size()},
-          {"num_blocks", bdev.num_blocks().value},
-          {"uuid", bdev.uuid().to_string()},
-          {"supported_io_types", types}};
+  const bdev::Geometry& geometry = bdev.geometry();
+  Json described{{"name", bdev.name()},
+                 {"aliases", bdev.aliases()},
+                 {"product_name", bdev.product_name()},
+                 {"block_size", bdev.block_size()},
+                 {"num_blocks", bdev.num_blocks().value},
+                 {"uuid", bdev.uuid().to_string()},
+                 {"zoned", geometry.zone_size_blocks != 0}};
+  if (geometry.zone_size_blocks != 0) {
+    described["zone_size"] = geometry.zone_size_blocks;
+    described["max_open_zones"] = geometry.max_open_zones;
+    described["max_active_zones"] = geometry.max_active_zones;
+    described["optimal_open_zones"] = geometry.optimal_open_zones;
+  }
+  described["supported_io_types"] = std::move(types);
+  return described;
+}
+
+/// "Malloc disk"; "zone_block, 128 zones of 64 MiB".
+std::string kind_of(const Json& bdev) {
+  std::string kind = text_of(bdev, "product_name");
+  const std::uint64_t zone_size = number_of(bdev, "zone_size");
+  if (zone_size != 0) {
+    kind += fmt::format(", {} zones of {}", number_of(bdev, "num_blocks") / zone_size,
+                        format_bytes(ByteCount{zone_size * number_of(bdev, "block_size")}));
+  }
+  return kind;
 }
 
 Json devices_of_plan(const DevicePlan& devices, const Session& session) {
@@ -112,7 +132,7 @@ void print_bdev_table(const Terminal& terminal, const Json& bdevs) {
       table.add_row({{text_of(bdev, "name"), Tone::strong},
                      format_bytes(ByteCount{number_of(bdev, "num_blocks") * block_size}),
                      fmt::format("{}", block_size),
-                     text_of(bdev, "product_name"),
+                     kind_of(bdev),
                      claimed ? claim : "",
                      {uuid, Tone::dim},
                      fmt::format("{}", fmt::join(aliases, " "))});
