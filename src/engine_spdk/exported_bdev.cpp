@@ -69,6 +69,7 @@ DmaSpan* room_for(Request& request, std::size_t count) noexcept {
 
 void end(Request& request) noexcept {
   request.ended = true;
+  if (request.type == IoType::zone_report) delete[] std::exchange(request.zones, nullptr);
   if (request.list == nullptr) [[likely]]
     return;
   request.list->next = request.channel->free_lists;
@@ -82,10 +83,20 @@ void* aligned(void* context) noexcept {
 }
 Request& request_of(spdk_bdev_io& io) noexcept { return *std::launder(static_cast<Request*>(aligned(io.driver_ctx))); }
 
+/// SPDK asks for a number of zones and gets all of them, or none.
+IoStatus report_zones(const Request& request, spdk_bdev_io& spdk_io) noexcept {
+  if (!request.status().ok()) return request.status();
+  if (request.result != request.zone_count) return IoStatus::system(EINVAL);
+  auto* const out = static_cast<spdk_bdev_zone_info*>(spdk_io.u.zone_mgmt.buf);
+  for (std::uint32_t i = 0; i < request.zone_count; ++i) out[i] = to_spdk(request.zones[i]);
+  return IoStatus::success();
+}
+
 void on_complete(Io& io) noexcept {
   auto& request = static_cast<Request&>(io);
-  end(request);
   spdk_bdev_io& spdk_io = *request.spdk_io;
+  const IoStatus status = request.type == IoType::zone_report ? report_zones(request, spdk_io) : request.status();
+  end(request);
   // Modules of ours complete from their own pollers too, where SPDK does not know on which thread it is.
   spdk_thread* const before = ::spdk_get_thread();
   spdk_thread* const home = ::spdk_bdev_io_get_thread(&spdk_io);
@@ -95,7 +106,7 @@ void on_complete(Io& io) noexcept {
   } else if (request.type == IoType::zone_append) {
     spdk_io.u.bdev.offset_blocks = request.result;
   }
-  complete_with(spdk_io, request.status(), static_cast<std::uint32_t>(request.result));
+  complete_with(spdk_io, status, static_cast<std::uint32_t>(request.result));
   if (before != home) ::spdk_set_thread(before);
 }
 
@@ -149,6 +160,16 @@ void submit(spdk_io_channel* channel, spdk_bdev_io* spdk_io) noexcept {
         request.iov = request.pieces.data();
         request.iov_count = 1;
       }
+      break;
+    case IoType::zone_report:
+      request.lba = spdk_io->u.zone_mgmt.zone_id;
+      request.zones = new (std::nothrow) bdev::ZoneInfo[spdk_io->u.zone_mgmt.num_zones];
+      if (request.zones == nullptr) {
+        request.ended = true;
+        ::spdk_bdev_io_complete(spdk_io, SPDK_BDEV_IO_STATUS_NOMEM);
+        return;
+      }
+      request.zone_count = spdk_io->u.zone_mgmt.num_zones;
       break;
     case IoType::zone_management:
       request.lba = spdk_io->u.zone_mgmt.zone_id;
@@ -306,6 +327,7 @@ ExportedBdev::ExportedBdev(std::shared_ptr<bdev::DeviceState> state)
   bdev_.zone_size = geometry.zone_size_blocks;
   bdev_.max_open_zones = geometry.max_open_zones;
   bdev_.max_active_zones = geometry.max_active_zones;
+  bdev_.optimal_open_zones = geometry.optimal_open_zones;
   std::memcpy(&bdev_.uuid, state_->uuid().bytes.data(), state_->uuid().bytes.size());
   bdev_.module = &bdev_module();
   bdev_.fn_table = &functions();

@@ -168,8 +168,13 @@ int SpdkChannel::start(Io& io, Request& request) {
     }
     case IoType::zone_management:
       return ::spdk_bdev_zone_management(descriptor, channel_, io.lba, to_spdk(io.zone_action), on_done, &io);
-    case IoType::zone_append:
-      return ::spdk_bdev_zone_append(descriptor, channel_, io.iov->data(), io.lba, io.blocks, on_done, &io);
+    case IoType::zone_append: {
+      iovec* const list = list_of(request, io.iov_count, 0);
+      for (std::uint32_t i = 0; i < io.iov_count; ++i) list[i] = {io.iov[i].data(), io.iov[i].size()};
+      void* const metadata = io.metadata.empty() ? nullptr : io.metadata.data();
+      return ::spdk_bdev_zone_appendv_with_md(descriptor, channel_, list, static_cast<int>(io.iov_count), metadata,
+                                              io.lba, io.blocks, on_done, &io);
+    }
     case IoType::nvme_admin:
     case IoType::nvme_io: {
       spdk_nvme_cmd command;
