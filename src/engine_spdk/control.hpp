@@ -3,20 +3,20 @@
 
 #include <spdkio/engine/options.hpp>
 #include <spdkio/runtime/completion.hpp>
+#include <spdkio/runtime/poller.hpp>
 #include <spdkio/runtime/task.hpp>
 #include <spdkio/runtime/thread.hpp>
 
-#include <atomic>
 #include <chrono>
-#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <thread>
+#include <string>
 #include <type_traits>
 #include <utility>
 
 #include "engine_spdk/light_thread.hpp"
+#include "engine_spdk/os_thread.hpp"
 
 namespace spdkio::spdk {
 
@@ -27,13 +27,11 @@ class Control {
  public:
   /// `set_up` runs on the new OS thread before anything else; what it throws is thrown here. It sleeps when idle in
   /// every poll mode.
-  Control(std::string name, PollMode poll_mode, std::chrono::microseconds idle_spin, std::function<void()> set_up);
+  Control(PollMode poll_mode, std::chrono::microseconds idle_spin, std::function<void()> set_up);
   Control(const Control&) = delete;
   Control& operator=(const Control&) = delete;
-  /// Ends the SPDK threads and the OS thread.
-  ~Control();
 
-  ThreadHandle handle() const { return handle_; }
+  ThreadHandle handle() const { return os_thread_.handle(); }
   LightThreads& threads() noexcept { return *threads_; }
   /// SPDK's app thread; on the control Thread only.
   LightThread& app() noexcept { return *app_; }
@@ -41,7 +39,7 @@ class Control {
   /// Runs a plain function as SPDK's app thread, and gives its result on the caller's Thread.
   template <class F>
   Task<std::invoke_result_t<F&>> on_app(F fn) {
-    co_await resume_on(handle_);
+    co_await resume_on(handle());
     app_->make_current();
     co_return fn();
   }
@@ -77,17 +75,13 @@ class Control {
   }
 
  private:
-  void run(const std::function<void()>& set_up);
+  void begin(const std::function<void()>& set_up);
+  void end() noexcept;
 
-  const std::string name_;
-  const std::chrono::microseconds idle_spin_;
   std::optional<LightThreads> threads_;
   LightThread* app_ = nullptr;
-  ThreadHandle handle_;
-  std::exception_ptr failure_;
-  std::atomic<bool> stopping_{false};
-  std::atomic<bool> up_{false};
-  std::thread os_thread_;
+  std::optional<Poller> foreign_;
+  OsThread os_thread_;  // last: it uses the others
 };
 
 }  // namespace spdkio::spdk

@@ -34,9 +34,9 @@ embedded::ReactorGroupOptions reactor_options(const EnvOptions& options, const e
 SpdkEngine::SpdkEngine(const EnvOptions& options, embedded::MainReactor main_reactor)
     : cores_(embedded::choose_cores(options, CpuSet::online(), CpuSet::allowed())),
       pci_access_(!options.no_pci),
-      control_(options.name, options.poll_mode, options.idle_spin,
-               [&options, this] { start_environment(options, cores_); }),
+      control_(options.poll_mode, options.idle_spin, [&options, this] { start_environment(options, cores_); }),
       bdevs_(control_),
+      nvme_driver_(control_),
       reactors_(reactor_options(options, cores_, main_reactor)) {
   auto startup = [] { MethodBridge::set_runtime(false); };
   block_on(control_.on_app(startup));
@@ -55,9 +55,9 @@ SpdkEngine::~SpdkEngine() {
 std::string SpdkEngine::version() const { return fmt::format("spdk {} (spdkio {})", spdk_version(), SPDKIO_VERSION); }
 
 const engine::Capabilities& SpdkEngine::capabilities() const noexcept {
-  // The initiator and the target of spdkio::nvme and spdkio::nvmf are the library's own here too.
+  // The target of spdkio::nvmf is the library's own here too.
   static constexpr engine::Capabilities capabilities{
-      .restart_in_process = true, .sleeps_when_idle = true, .nvme = false, .nvmf = true};
+      .restart_in_process = true, .sleeps_when_idle = true, .nvme = true, .nvmf = true};
   return capabilities;
 }
 

@@ -16,6 +16,7 @@
 #include "engine_spdk/control.hpp"
 #include "engine_spdk/memory.hpp"
 #include "engine_spdk/method_bridge.hpp"
+#include "engine_spdk/nvme/nvme_driver.hpp"
 
 namespace spdkio::spdk {
 
@@ -32,6 +33,7 @@ class SpdkEngine final : public engine::Engine {
   engine::MemoryService& memory() noexcept override { return SpdkMemory::instance(); }
   engine::ReactorService& reactors() noexcept override { return reactors_; }
   bdev::Service& bdevs() noexcept override { return bdevs_; }
+  nvme::Driver* nvme_driver() noexcept override { return &nvme_driver_; }
   engine::MethodService* methods() noexcept override { return &*methods_; }
 
   Task<> start_services() override;
@@ -42,6 +44,7 @@ class SpdkEngine final : public engine::Engine {
   engine::PciAccess pci_access_;
   Control control_;
   SpdkBdevs bdevs_;
+  NvmeDriver nvme_driver_;
   std::optional<MethodBridge> methods_;
   bool services_ = false;
   embedded::ReactorGroup reactors_;  // last: what runs on them uses the others

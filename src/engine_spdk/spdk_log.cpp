@@ -6,11 +6,26 @@
 
 #include <array>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <string_view>
+#include <utility>
 
 namespace spdkio::spdk {
 namespace {
+
+constexpr std::size_t most_captured = 1500;
+
+thread_local std::string* captured = nullptr;
+
+void capture(std::string_view message) noexcept {
+  try {
+    if (captured->size() + message.size() > most_captured) return;
+    if (!captured->empty()) *captured += "; ";
+    *captured += message;
+  } catch (...) {  // then less is said
+  }
+}
 
 log::Level level_of(int spdk_level) {
   switch (spdk_level) {
@@ -26,10 +41,15 @@ void write(int level, const char* file, const int line, const char*, const char*
   std::string_view message = text.data();
   while (message.ends_with('\n')) message.remove_suffix(1);
   if (message.empty()) return;
+  log::Level our_level = level_of(level);
+  if (captured != nullptr && our_level != log::Level::debug) {
+    capture(message);
+    our_level = log::Level::debug;
+  }
   if (file == nullptr) {
-    log::write(level_of(level), "SPDK: {}", message);
+    log::write(our_level, "SPDK: {}", message);
   } else {
-    log::write(level_of(level), "SPDK: {} ({}:{})", message, file, line);
+    log::write(our_level, "SPDK: {} ({}:{})", message, file, line);
   }
 }
 
@@ -39,5 +59,8 @@ void redirect_log() {
   ::spdk_log_open(write);
   ::spdk_log_set_print_level(SPDK_LOG_NOTICE);
 }
+
+LogCapture::LogCapture(std::string& text) noexcept : outer_(std::exchange(captured, &text)) {}
+LogCapture::~LogCapture() { captured = outer_; }
 
 }  // namespace spdkio::spdk

@@ -137,7 +137,7 @@ Task<> ControllerCore::wait_for_attempt(std::chrono::nanoseconds delay) {
 Task<> ControllerCore::take_down(bool orderly) {
   auto stopping = stop_queues(orderly);
   co_await std::move(stopping);
-  if (orderly) {
+  if (orderly && !transport_->limits().driven) {
     auto limited = with_timeout(longest_shutdown, shut_down_controller());
     const auto shut_down = co_await as_result(std::move(limited));
     if (!shut_down) log::debug("{}: shutdown: {}", settings_.name, shut_down.error().what());

@@ -76,6 +76,7 @@ Task<> ControllerCore::enable() {
     throw Error(std::errc::protocol_error, "the controller says that its queues have room for nothing (CAP.MQES)")
         .with_device(settings_.name);
   }
+  if (transport_->limits().driven) co_return;
   std::uint32_t command_set = 0;
   if (!cap.nvm_command_set()) command_set = cap.multiple_command_sets() ? 6 : cap.no_io_command_set() ? 7 : 0;
   const auto page_log2 = static_cast<std::uint32_t>(std::countr_zero(cap.min_page_size()));
@@ -174,7 +175,11 @@ Task<> ControllerCore::read_command_set_limits() {
 Task<> ControllerCore::negotiate_queues() {
   const ErrorContext doing("asking for I/O queues");
   const std::uint32_t wanted =
-      std::clamp<std::uint32_t>(settings_.num_io_queues, 1, transport_->limits().max_io_queues);
+      std::min(std::max<std::uint32_t>(settings_.num_io_queues, 1), transport_->limits().max_io_queues);
+  if (transport_->limits().driven) {
+    granted_queues_.store(wanted, std::memory_order_relaxed);
+    co_return;
+  }
   auto setting = admin_now(
       spec::set_features_command(spec::Feature::number_of_queues, spec::NumberOfQueues{wanted, wanted}.encode()), {},
       "set_features");
@@ -216,7 +221,8 @@ void ControllerCore::start_upkeep() {
       {std::uint32_t{data->aerl} + 1, most_async_event_requests, std::uint32_t{settings_.admin_queue_size} / 4});
   for (std::uint32_t i = 0; i < requests; ++i) upkeep_->spawn(async_event_loop(), "async events");
   keep_alive_unanswered_ = false;
-  if (transport_->limits().fabrics && settings_.keep_alive > 0ms && data->kas != 0) {
+  const TransportLimits& limits = transport_->limits();
+  if (limits.fabrics && !limits.driven && settings_.keep_alive > 0ms && data->kas != 0) {
     upkeep_->spawn(keep_alive_loop(), "keep alive");
   }
 }

@@ -85,7 +85,10 @@ class AdminCommands {
 
 /// What a transport can carry. Constant from `open_admin` on.
 struct TransportLimits {
-  bool fabrics = false;                           ///< Fabrics commands, SGLs, keep-alive expected
+  bool fabrics = false;  ///< Fabrics commands, SGLs, keep-alive expected
+  /// A driver beneath enables the controller, keeps it alive and shuts it down when its admin queue is stopped.
+  /// `max_io_queues` is then what it was granted, and CAP and VS are the properties that can be read.
+  bool driven = false;
   std::uint32_t max_queue_entries = 65536;        ///< per I/O queue
   std::uint32_t max_io_queues = 65535;            ///< beside what the controller grants
   std::uint32_t max_transfer_bytes = UINT32_MAX;  ///< per command, beside MDTS

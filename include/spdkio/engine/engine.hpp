@@ -20,6 +20,9 @@
 namespace spdkio::bdev {
 class Service;
 }
+namespace spdkio::nvme {
+class Driver;
+}
 
 namespace spdkio::engine {
 
@@ -93,6 +96,8 @@ class Engine {
   virtual MemoryService& memory() noexcept = 0;
   virtual ReactorService& reactors() noexcept = 0;
   virtual bdev::Service& bdevs() noexcept = 0;
+  /// The engine's own NVMe initiator. Null: controllers are reached with the library's.
+  virtual nvme::Driver* nvme_driver() noexcept { return nullptr; }
   /// Null for an engine without any.
   virtual MethodService* methods() noexcept { return nullptr; }
 
