@@ -14,13 +14,20 @@
 namespace spdkio::spdk {
 namespace {
 
-constexpr std::size_t most_captured = 1500;
+/// The first lines say why, the others what followed from it.
+constexpr std::size_t most_captured = 400;
 
 thread_local std::string* captured = nullptr;
 
 void capture(std::string_view message) noexcept {
+  // Which controller and queue pair it is about, and their states: whoever captures knows.
+  while (message.starts_with('[')) {
+    const auto end = message.find("] ");
+    if (end == std::string_view::npos) break;
+    message.remove_prefix(end + 2);
+  }
   try {
-    if (captured->size() + message.size() > most_captured) return;
+    if (captured->size() > most_captured) return;
     if (!captured->empty()) *captured += "; ";
     *captured += message;
   } catch (...) {  // then less is said

@@ -9,7 +9,8 @@ namespace spdkio::spdk {
 void redirect_log();
 
 /// Some functions of SPDK's say only in the log what went wrong. While this lives, the errors and warnings that SPDK
-/// logs on this OS thread are appended to `text` (a few, parted by "; "), and go to the log as debug.
+/// logs on this OS thread are appended to `text` (the first few, without SPDK's name of the queue pair, parted by ";
+/// "), and go to the log as debug.
 class LogCapture {
  public:
   explicit LogCapture(std::string& text) noexcept;

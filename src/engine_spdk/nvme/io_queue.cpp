@@ -287,8 +287,8 @@ std::size_t IoQueue::poll() noexcept {
       end_taken_back();
     return static_cast<std::size_t>(rc);
   }
-  fail(
-      Error(std::errc::connection_reset, fmt::format("SPDK has lost queue {}: {}: {}", qid_, reason_of(qpair_), said)));
+  fail(Error(std::errc::connection_reset,
+             fmt::format("SPDK has lost queue {}: {}{}{}", qid_, reason_of(qpair_), said.empty() ? "" : ": ", said)));
   return 1;
 }
 

@@ -186,10 +186,12 @@ PollResult SpdkController::poll() noexcept {
   }
   if (rc < 0) {
     fail(Error(limits_.fabrics ? std::errc::connection_reset : std::errc::no_such_device_or_address,
-               fmt::format("SPDK has lost the controller: {}", said.empty() ? "no reason given" : said)));
+               fmt::format("SPDK has lost the controller{}{}", said_.empty() && said.empty() ? "" : ": ",
+                           said_.empty() ? said : said_)));
     return PollResult::busy;
   }
-  if (!said.empty()) log::warn("{}: SPDK: {}", name_, said);
+  // It may be the beginning of the end.
+  if (!said.empty()) said_ = std::move(said);
   const std::uint64_t now = ticks();
   if (rc > 0) last_work_ = now;
   const bool expecting = in_flight_ > 0 && ns_from_ticks(now - last_work_) < attentive;

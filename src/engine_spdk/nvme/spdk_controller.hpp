@@ -140,6 +140,7 @@ class SpdkController : public std::enable_shared_from_this<SpdkController> {
   IntrusiveQueue<AdminSlot> unsent_;
   std::uint64_t in_flight_ = 0;
   std::uint64_t last_work_ = 0;
+  std::string said_;  // SPDK's last errors and warnings while it was polled
   bool detached_ = false;
   bool failed_ = false;
   bool keep_alive_unanswered_ = false;
