@@ -37,7 +37,7 @@ std::string EmbeddedEngine::version() const { return "embedded " SPDKIO_VERSION;
 
 const engine::Capabilities& EmbeddedEngine::capabilities() const noexcept {
   static constexpr engine::Capabilities capabilities{
-      .restart_in_process = true, .sleeps_when_idle = true, .nvmf = true};
+      .restart_in_process = true, .sleeps_when_idle = true, .nvme = true, .nvmf = true};
   return capabilities;
 }
 
