@@ -29,9 +29,9 @@ struct ZoneBlockOptions {
 /// Claims the base and registers a device with as many whole zones as fit into it; a block has the same number in both.
 /// What is left of the base is not used. Zones are written in order, as the NVMe Zoned Namespace Command Set says:
 ///
-/// - Write, write_zeroes: at the write pointer and within the capacity, or Zone Invalid Write, Zoned Boundary Error,
-/// Zone
-///   Is Full. Any number may be in flight, submitted in order on one Thread; zone_append needs no order.
+/// - Write, write_zeroes: at the write pointer and within the capacity. Otherwise Zone Invalid Write, Zoned Boundary
+///   Error or Zone Is Full. Any number may be in flight, submitted in order on one Thread; zone_append needs no
+///   order.
 /// - Read: within one zone, or Zoned Boundary Error. What was not written since the zone was reset reads as zeroes.
 /// - Open, close, finish, reset: Invalid Zone State Transition where the state forbids it, and always for `offline`.
 ///   A reset waits for writes of the zone that are in flight, and unmaps what was written if the base can.
