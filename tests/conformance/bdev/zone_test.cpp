@@ -4,6 +4,7 @@
 #include <spdkio/runtime/scope.hpp>
 
 #include <algorithm>
+#include <thread>
 
 #include "conformance_fixture.hpp"
 
@@ -231,12 +232,16 @@ TEST_P(ZoneTest, ThreadsAppendToOneZone) {
     }
     channel.close();
   };
-  Thread other = Thread::create("other");
-  auto theirs = other.spawn(append_half(1));
-  const auto ours = run(append_half(0));
-  EXPECT_TRUE(ours) << ours.error().what();
-  theirs.wait();
-  other.close();
+  {
+    std::jthread other([&] {
+      Thread thread = Thread::attach("other");
+      const auto theirs = run(append_half(1));
+      EXPECT_TRUE(theirs) << theirs.error().what();
+      thread.close();
+    });
+    const auto ours = run(append_half(0));
+    EXPECT_TRUE(ours) << ours.error().what();
+  }
   for (std::uint64_t i = 0; i < zone_capacity; ++i) {
     expect_content(blocks(place_of[i], 1), data.subspan(i * block_size_, block_size_));
   }
