@@ -73,7 +73,10 @@ Task<> ConnectAttempt::try_addresses() {
     if (probe != nullptr) {
       auto polling = poll_to_end(probe, said);
       const auto polled = co_await as_result(std::move(polling));
-      if (!polled) throw polled.error();
+      if (!polled) {
+        log::warn("{}: the engine ends while SPDK connects; what it has of that stays allocated", settings_.name);
+        throw polled.error();
+      }
     }
     if (!foreign && call_.ctrlr != nullptr) break;
     book_->give_back(id_, settings_.host_nqn);

@@ -62,7 +62,7 @@ void SpdkController::start() {
     constexpr std::uint64_t long_enough_us = 3600ull * 1000 * 1000;
     ::spdk_nvme_ctrlr_register_timeout_callback(ctrlr_, long_enough_us, long_enough_us, on_timeout, this);
   }
-  poller_.emplace([self = this] { return self->poll(); }, PollerOptions{.name = name_});
+  poller_.emplace([self = shared_from_this()] { return self->poll(); }, PollerOptions{.name = name_});
 }
 
 // ---- to and from the home Thread

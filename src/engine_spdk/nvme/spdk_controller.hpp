@@ -60,7 +60,7 @@ class SpdkController : public std::enable_shared_from_this<SpdkController> {
   SpdkController(const SpdkController&) = delete;
   SpdkController& operator=(const SpdkController&) = delete;
   ~SpdkController();
-  /// Once it is shared.
+  /// Once it is shared. From then on it lives until it was detached.
   void start();
 
   // ---- any Thread

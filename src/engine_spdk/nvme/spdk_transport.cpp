@@ -33,10 +33,18 @@ Task<std::unique_ptr<TransportQueue>> SpdkTransport::open_admin(const QueueParam
   auto attaching = with_timeout(parameters.timeout, attach());
   auto attached = co_await as_result(std::move(attaching));
   if (!attached) throw attached.error().with_context(fmt::format("connecting to {}", settings_.name));
-  controller_ = std::move(*attached);
-  limits_ = controller_->limits();
-  std::unique_ptr<TransportQueue> queue = std::make_unique<AdminQueue>(controller_, parameters, events);
+  limits_ = (*attached)->limits();
+  {
+    const std::lock_guard lock(mutex_);
+    controller_ = *attached;
+  }
+  std::unique_ptr<TransportQueue> queue = std::make_unique<AdminQueue>(*attached, parameters, events);
   co_return std::move(queue);
+}
+
+std::shared_ptr<SpdkController> SpdkTransport::controller() const {
+  const std::lock_guard lock(mutex_);
+  return controller_;
 }
 
 Task<std::shared_ptr<SpdkController>> SpdkTransport::attach() {
@@ -76,7 +84,7 @@ Task<std::vector<spdk_nvme_transport_id>> SpdkTransport::addresses() const {
 }
 
 Task<std::unique_ptr<TransportQueue>> SpdkTransport::open_io(const QueueParameters& parameters, QueueEvents& events) {
-  auto queue = std::make_unique<IoQueue>(controller_, threads_.here(), parameters, events);
+  auto queue = std::make_unique<IoQueue>(controller(), threads_.here(), parameters, events);
   auto connecting = with_timeout(parameters.timeout, queue->connect());
   const auto connected = co_await as_result(std::move(connecting));
   if (!connected) {
@@ -90,12 +98,13 @@ Task<std::unique_ptr<TransportQueue>> SpdkTransport::open_io(const QueueParamete
 }
 
 Task<std::uint64_t> SpdkTransport::get_property(spec::Property property, unsigned) {
-  if (controller_ == nullptr) {
+  const auto attached = controller();
+  if (attached == nullptr) {
     throw Error(std::errc::not_connected, "there is no connection").with_device(settings_.name);
   }
   switch (property) {
-    case spec::Property::cap: co_return controller_->capabilities();
-    case spec::Property::vs: co_return controller_->version();
+    case spec::Property::cap: co_return attached->capabilities();
+    case spec::Property::vs: co_return attached->version();
     default: break;
   }
   throw Error(Misuse::not_supported, "SPDK's driver has this property to itself").with_device(settings_.name);
@@ -107,7 +116,8 @@ Task<> SpdkTransport::set_property(spec::Property, unsigned, std::uint64_t) {
 }
 
 std::uint16_t SpdkTransport::controller_id() const noexcept {
-  return controller_ != nullptr ? controller_->controller_id() : 0xFFFF;
+  const auto attached = controller();
+  return attached != nullptr ? attached->controller_id() : 0xFFFF;
 }
 
 }  // namespace spdkio::spdk

@@ -7,6 +7,7 @@
 #include <spdk/nvme.h>
 
 #include <memory>
+#include <mutex>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,6 +38,7 @@ class SpdkTransport final : public nvme::HostTransport {
   std::uint16_t controller_id() const noexcept override;
 
  private:
+  std::shared_ptr<SpdkController> controller() const;
   Task<std::shared_ptr<SpdkController>> attach();
   Task<std::vector<spdk_nvme_transport_id>> addresses() const;
 
@@ -45,7 +47,9 @@ class SpdkTransport final : public nvme::HostTransport {
   const std::shared_ptr<AddressBook> book_;
   LightThreads& threads_;
   nvme::TransportLimits limits_;
-  std::shared_ptr<SpdkController> controller_;
+  // Queue pairs are opened on their own Threads, also while the home Thread connects again.
+  mutable std::mutex mutex_;
+  std::shared_ptr<SpdkController> controller_;  // guarded by mutex_
 };
 
 }  // namespace spdkio::spdk
