@@ -88,7 +88,8 @@ bool MallocDevice::supports(IoType type) const noexcept {
 std::unique_ptr<Channel> MallocDevice::make_channel() { return std::make_unique<MallocChannel>(*this); }
 
 IoStatus MallocDevice::execute(Io& io, Hints hints) noexcept {
-  if (!io.metadata.empty() && io.metadata.size() != io.blocks * geometry().metadata_size) {
+  const std::uint64_t separate_bytes = geometry().metadata_interleaved ? 0 : geometry().metadata_size;
+  if (!io.metadata.empty() && io.metadata.size() != io.blocks * separate_bytes) {
     return IoStatus::misuse(Misuse::buffer_size);
   }
   switch (io.type) {

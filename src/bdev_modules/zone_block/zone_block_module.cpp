@@ -129,6 +129,9 @@ class ZoneBlockDevice final : public StackedDevice {
 
 Task<Bdev> create(CreateParams params) {
   check(params);
+  if (Service::current().find(params.name) != nullptr) {
+    throw Error(std::errc::file_exists, "the name is taken").with_operation("create").with_device(params.name);
+  }
   auto base = StackedBase::open(params.base_bdev, "zone_block");
   if (base->device().geometry().zone_size_blocks != 0) {
     throw Error(std::errc::file_exists, fmt::format("'{}' has zones already", params.base_bdev))

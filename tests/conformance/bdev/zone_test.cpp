@@ -250,9 +250,20 @@ TEST_P(ZoneTest, ThreadsAppendToOneZone) {
   for (std::uint64_t i = 0; i < zone_capacity; ++i) EXPECT_EQ(place_of[i], i);
 }
 
-TEST_P(ZoneTest, SeparateMetadataGoesAlong) {
+class ZoneMetadataTest : public ZoneTest {};
+
+std::vector<Kind> kinds_with_separate_metadata() {
+  std::vector<Kind> kinds = all_kinds();
+  std::erase_if(kinds, [](const Kind& kind) { return std::string_view(kind.test_name) != "MallocSeparateMetadata"; });
+  return kinds;
+}
+
+INSTANTIATE_TEST_SUITE_P(Over, ZoneMetadataTest, ::testing::ValuesIn(kinds_with_separate_metadata()),
+                         [](const auto& instance) { return std::string(instance.param.test_name); });
+
+TEST_P(ZoneMetadataTest, SeparateMetadataGoesAlong) {
   const bdev::Geometry& geometry = desc_->bdev().geometry();
-  if (geometry.metadata_size == 0 || geometry.metadata_interleaved) GTEST_SKIP() << "no separate metadata";
+  ASSERT_TRUE(geometry.metadata_size != 0 && !geometry.metadata_interleaved);
   ASSERT_TRUE(manage(0, ZoneAction::reset));
   const DmaBuf data = random_buffer(3, 9);
   const DmaBuf metadata{std::size_t{3} * geometry.metadata_size};

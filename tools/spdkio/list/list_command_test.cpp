@@ -28,8 +28,8 @@ TEST(ListTable, ShowsWhatServersAnswer) {
 TEST(ListTable, ShowsZones) {
   EXPECT_EQ(table_of(R"([{"name": "Z", "product_name": "zone_block", "block_size": 4096, "num_blocks": 131072,
                           "uuid": "u-1", "zoned": true, "zone_size": 16384}])"),
-            "NAME     SIZE  BLOCK  KIND                        CLAIMED  UUID  ALIASES\n"
-            "Z     512 MiB   4096  zone_block, 8 zones of 64 MiB         u-1\n");
+            "NAME     SIZE  BLOCK  KIND                           CLAIMED  UUID  ALIASES\n"
+            "Z     512 MiB   4096  zone_block, 8 zones of 64 MiB           u-1\n");
 }
 
 TEST(ListTable, OddAnswersDoNotBreakIt) {
