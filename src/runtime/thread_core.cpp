@@ -289,6 +289,8 @@ std::size_t ThreadCore::run_round() noexcept {
     end_activity("message");
     messages_ += messages;
     count += messages;
+  } else {
+    message_rounds_ = 0;
   }
   if (!timers_.empty() && timers_.earliest() <= batch_ticks_) {
     begin_activity("timer");
