@@ -1,114 +1,35 @@
-// A target with one RAM disk, and controllers that connect to it, on one Thread of this process.
+// A target and controllers of this library on one Thread of this process.
 #pragma once
 
-#include <spdkio/app/env.hpp>
-#include <spdkio/bdev_modules/malloc.hpp>
-#include <spdkio/nvme/controller.hpp>
-#include <spdkio/nvmf/target.hpp>
-#include <spdkio/runtime/as_result.hpp>
-#include <spdkio/runtime/block_on.hpp>
-#include <spdkio/runtime/thread.hpp>
-
-#include <gtest/gtest.h>
-
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <optional>
-#include <random>
 #include <string>
 #include <utility>
+
+#include "../target_fixture.hpp"
 
 namespace spdkio::loopback {
 
 using namespace std::chrono_literals;
+using nvme_test::equal;
+using nvme_test::fill_random;
 
 inline constexpr const char* subnqn = "nqn.2026-11.io.spdkio:loopback";
 
-inline void fill_random(DmaSpan buffer, std::uint64_t seed) {
-  std::minstd_rand random(static_cast<unsigned>(seed + 1));
-  for (std::byte& byte : buffer.bytes()) byte = static_cast<std::byte>(random() >> 8);
-}
-
-inline bool equal(DmaSpan a, DmaSpan b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
-}
-
-class LoopbackTest : public ::testing::Test {
+class LoopbackTest : public nvme_test::TargetTest {
  protected:
   void SetUp() override {
-    env_.emplace(Env::start({.name = "loopback", .no_pci = true, .no_huge = true, .reactors = true}));
-    home_.emplace(Thread::create("home"));
-    on_home([this]() -> Task<> {
-      auto creating = nvmf::Target::create();
-      target_.emplace(co_await std::move(creating));
-      auto adding = target_->add_transport(nvmf::Transport::tcp());
-      co_await std::move(adding);
-      bdev::MallocOptions disk;
-      disk.name = "Malloc0";
-      disk.num_blocks = 16384;
-      auto making = bdev::create_malloc(disk);
-      co_await std::move(making);
-      nvmf::SubsystemOptions options;
-      options.allow_any_host = true;
-      auto making_subsystem = target_->create_subsystem(subnqn, options);
-      subsystem_.emplace(co_await std::move(making_subsystem));
-      auto showing = subsystem_->add_namespace("Malloc0");
-      co_await std::move(showing);
-      auto listening = subsystem_->add_listener(nvme::TransportId::tcp("127.0.0.1", 0));
-      address_ = co_await std::move(listening);
-      auto starting = subsystem_->start();
-      co_await std::move(starting);
-      address_.subnqn = subnqn;
-    });
+    start_home("loopback");
+    on_home([this]() -> Task<> { return start_target(subnqn); });
   }
   void TearDown() override {
     on_home([this]() -> Task<> {
-      subsystem_.reset();
-      auto ending = target_->destroy();
-      co_await std::move(ending);
-      target_.reset();
+      auto stopping = stop_target();
+      co_await std::move(stopping);
       auto removing = bdev::delete_malloc("Malloc0");
       co_await as_result(std::move(removing));
     });
-    home_->close();
-    home_.reset();
-    env_.reset();
+    end_home();
   }
-  /// Runs the coroutine function on the target's Thread.
-  template <class F>
-  void on_home(F body) {
-    auto running = [](ThreadHandle home, F& fn) -> Task<> {
-      auto calling = home.call(fn);
-      co_await std::move(calling);
-    };
-    try {
-      block_on(running(home_->handle(), body));
-    } catch (const std::exception& error) {
-      ADD_FAILURE() << error.what();
-    }
-  }
-  /// Connects with `options`, runs `body(controller, qpair, ns)`, detaches; on the target's Thread.
-  template <class F>
-  void with_controller(const nvme::ControllerOptions& options, F body) {
-    on_home([&]() -> Task<> {
-      auto connecting = nvme::Controller::connect(address_, options);
-      nvme::Controller controller = co_await std::move(connecting);
-      {
-        auto allocating = controller.alloc_io_qpair();
-        nvme::Qpair qpair = co_await std::move(allocating);
-        const nvme::Namespace ns = controller.ns(1);
-        auto running = body(controller, qpair, ns);
-        co_await std::move(running);
-        auto closing = qpair.close();
-        co_await std::move(closing);
-      }
-      auto detaching = controller.detach();
-      co_await std::move(detaching);
-    });
-  }
-
   /// A RAM disk as a further namespace; gives its number.
   Task<std::uint32_t> add_disk(std::string name, std::uint64_t blocks) {
     bdev::MallocOptions disk;
@@ -119,12 +40,6 @@ class LoopbackTest : public ::testing::Test {
     auto showing = subsystem_->add_namespace(name);
     co_return co_await std::move(showing);
   }
-
-  std::optional<Env> env_;
-  std::optional<Thread> home_;
-  std::optional<nvmf::Target> target_;
-  std::optional<nvmf::Subsystem> subsystem_;
-  nvme::TransportId address_;
 };
 
 }  // namespace spdkio::loopback
