@@ -256,7 +256,10 @@ void EmbeddedMemory::Cache::os_thread_ended() noexcept {
 void EmbeddedMemory::end_cache(Cache& cache) noexcept {
   std::shared_ptr<EmbeddedMemory> last;
   const std::lock_guard lock(mutex_);
-  empty_cache(cache);
+  {
+    const std::lock_guard cache_lock(cache);
+    empty_cache(cache);
+  }
   std::erase_if(caches_, [&](const auto& known) { return known.get() == &cache; });
   last = last_reference();
 }
@@ -267,7 +270,6 @@ void EmbeddedMemory::count(std::int64_t allocations, std::int64_t bytes) noexcep
 }
 
 void EmbeddedMemory::empty_cache(Cache& cache) noexcept {
-  const std::lock_guard lock(cache);
   for (Magazine& magazine : cache.magazines) {
     while (magazine.count != 0) extents_.give_block(magazine.blocks[--magazine.count]);
   }
@@ -275,7 +277,10 @@ void EmbeddedMemory::empty_cache(Cache& cache) noexcept {
 }
 
 void EmbeddedMemory::reclaim() noexcept {
-  for (const auto& cache : caches_) empty_cache(*cache);
+  for (const auto& cache : caches_) {
+    const std::lock_guard cache_lock(*cache);
+    empty_cache(*cache);
+  }
   extents_.trim();
 }
 
@@ -294,8 +299,9 @@ void EmbeddedMemory::retire() noexcept {
     keep = self_;
     retired_ = true;
     for (const auto& cache : caches_) {
-      empty_cache(*cache);
+      // One critical section: a block that was freed between the two would stay in the cache for ever.
       const std::lock_guard cache_lock(*cache);
+      empty_cache(*cache);
       cache->detach();
     }
     caches_.clear();

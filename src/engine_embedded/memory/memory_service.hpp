@@ -95,7 +95,7 @@ class EmbeddedMemory final : public engine::MemoryService, public std::enable_sh
 
   // With `mutex_` held.
   void count(std::int64_t allocations, std::int64_t bytes) noexcept;
-  void empty_cache(Cache& cache) noexcept;
+  void empty_cache(Cache& cache) noexcept;  // and with the cache's lock
   void reclaim() noexcept;
   std::shared_ptr<EmbeddedMemory> last_reference() noexcept;
 
