@@ -1,5 +1,4 @@
 #include <spdkio/bdev_modules/delay.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <nlohmann/json.hpp>
 
@@ -9,9 +8,8 @@
 #include <string>
 #include <utility>
 
-#include "bdev_modules/create_delete.hpp"
-#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
+#include "bdev_modules/stacked/stacked_methods.hpp"
 
 namespace spdkio::bdev {
 namespace {
@@ -190,12 +188,11 @@ struct CreateParams {
     }
     params.optional("uuid", &uuid, "UUID of the new bdev");
   }
+  std::array<microseconds, 4> latencies() const {
+    const auto us = [](std::uint64_t value) { return microseconds{static_cast<std::int64_t>(value)}; };
+    return {us(avg_read_latency), us(p99_read_latency), us(avg_write_latency), us(p99_write_latency)};
+  }
   static constexpr std::uint64_t max_latency = 86'400'000'000;
-};
-
-struct NameParams {
-  std::string name;
-  void fields(rpc::Params& params) { params.required("name", &name, "Name of the bdev"); }
 };
 
 struct UpdateParams {
@@ -210,22 +207,8 @@ struct UpdateParams {
   }
 };
 
-Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
-  const auto us = [](std::uint64_t value) { return microseconds{static_cast<std::int64_t>(value)}; };
-  const std::array<microseconds, 4> latencies{us(params.avg_read_latency), us(params.p99_read_latency),
-                                              us(params.avg_write_latency), us(params.p99_write_latency)};
-  check_latencies(params.name, latencies);
-  const PendingBases::Make make = [params, latencies]() -> Task<> {
-    return discard(create_named(params.name, params.base_bdev_name, latencies, params.uuid));
-  };
-  auto creating = PendingBases::make_or_wait(std::move(pending), params.name, params.base_bdev_name, make);
-  co_await std::move(creating);
-  co_return Json(std::move(params.name));
-}
-
-Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
-  if (!pending->forget(params.name)) co_await unregister_own<DelayDevice>(std::move(params.name));
-  co_return Json(true);
+Task<Bdev> create(CreateParams params) {
+  return create_named(std::move(params.name), std::move(params.base_bdev_name), params.latencies(), params.uuid);
 }
 
 Task<Json> update(UpdateParams params) {
@@ -256,10 +239,13 @@ void set_delay(std::string_view name, const DelayLatencies& latencies) {
 
 void register_delay_methods(rpc::MethodTable& table) {
   const auto pending = std::make_shared<PendingBases>();
-  table.add<CreateParams>("bdev_delay_create", "Make a device that answers later than another",
-                          [=](CreateParams params) { return create(pending, std::move(params)); });
-  table.add<NameParams>("bdev_delay_delete", "Remove a delay device",
-                        [=](NameParams params) { return remove(pending, std::move(params)); });
+  table.add<CreateParams>(
+      "bdev_delay_create", "Make a device that answers later than another", [=](const CreateParams& params) {
+        check_latencies(params.name, params.latencies());
+        return create_or_wait(pending, params.name, params.base_bdev_name, create, params, Json(params.name));
+      });
+  table.add<BdevName>("bdev_delay_delete", "Remove a delay device",
+                      [=](const BdevName& params) { return delete_or_forget<DelayDevice>(pending, params); });
   table.add<UpdateParams>("bdev_delay_update_latency", "Change one latency of a delay device", update);
 }
 

@@ -1,26 +1,18 @@
 #include <spdkio/bdev_modules/error.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <fmt/format.h>
 
 #include <string>
 #include <utility>
 
-#include "bdev_modules/create_delete.hpp"
 #include "bdev_modules/error/error_device.hpp"
-#include "bdev_modules/stacked/pending_bases.hpp"
+#include "bdev_modules/stacked/stacked_methods.hpp"
 
 namespace spdkio::bdev {
 namespace {
 
 std::string name_or_default(const std::string& name, const std::string& base_name) {
   return name.empty() ? "EE_" + base_name : name;
-}
-
-Task<Bdev> create_named(std::string base_name, std::string name, Uuid uuid) {
-  name = name_or_default(name, base_name);
-  auto base = StackedBase::open(base_name, "error");
-  co_return co_await register_stacked(base, std::make_unique<ErrorDevice>(name, base, uuid), true);
 }
 
 /// The state keeps the device from going away while it is used.
@@ -53,10 +45,11 @@ struct CreateParams {
   }
 };
 
-struct NameParams {
-  std::string name;
-  void fields(rpc::Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
+Task<Bdev> create(CreateParams params) {
+  auto base = StackedBase::open(params.base_name, "error");
+  auto device = std::make_unique<ErrorDevice>(name_or_default(params.name, params.base_name), base, params.uuid);
+  co_return co_await register_stacked(base, std::move(device), true);
+}
 
 struct InjectParams {
   std::string name;
@@ -120,21 +113,6 @@ struct InjectParams {
   }
 };
 
-Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
-  const std::string name = name_or_default(params.name, params.base_name);
-  const PendingBases::Make make = [params]() -> Task<> {
-    return discard(create_named(params.base_name, params.name, params.uuid));
-  };
-  auto creating = PendingBases::make_or_wait(std::move(pending), name, params.base_name, make);
-  co_await std::move(creating);
-  co_return Json(true);
-}
-
-Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
-  if (!pending->forget(params.name)) co_await unregister_own<ErrorDevice>(std::move(params.name));
-  co_return Json(true);
-}
-
 Task<Json> inject(InjectParams params) {
   if (params.io_type == "clear") {
     co_await clear_named(std::move(params.name));
@@ -147,7 +125,7 @@ Task<Json> inject(InjectParams params) {
 }  // namespace
 
 Task<Bdev> create_error(const ErrorOptions& options) {
-  return create_named(std::string{options.base}, std::string{options.name}, options.uuid);
+  return create({.base_name = std::string{options.base}, .name = std::string{options.name}, .uuid = options.uuid});
 }
 
 Task<> delete_error(std::string_view name) { return unregister_own<ErrorDevice>(std::string{name}); }
@@ -161,9 +139,12 @@ Task<> clear_errors(std::string_view name) { return clear_named(std::string{name
 void register_error_methods(rpc::MethodTable& table) {
   const auto pending = std::make_shared<PendingBases>();
   table.add<CreateParams>("bdev_error_create", "Make a device that fails when it is told to",
-                          [=](CreateParams params) { return create(pending, std::move(params)); });
-  table.add<NameParams>("bdev_error_delete", "Remove an error device",
-                        [=](NameParams params) { return remove(pending, std::move(params)); });
+                          [=](const CreateParams& params) {
+                            return create_or_wait(pending, name_or_default(params.name, params.base_name),
+                                                  params.base_name, create, params, Json(true));
+                          });
+  table.add<BdevName>("bdev_error_delete", "Remove an error device",
+                      [=](const BdevName& params) { return delete_or_forget<ErrorDevice>(pending, params); });
   table.add<InjectParams>("bdev_error_inject_error", "Add a rule to an error device", inject);
 }
 

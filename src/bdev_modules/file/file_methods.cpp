@@ -1,12 +1,12 @@
 #include <spdkio/bdev_modules/file.hpp>
 #include <spdkio/rpc/error.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <string>
 #include <utility>
 
 #include "bdev_modules/file/file_module.hpp"
 #include "bdev_modules/file/option_names.hpp"
+#include "bdev_modules/module_methods.hpp"
 
 namespace spdkio::bdev {
 namespace {
@@ -62,11 +62,6 @@ struct AioCreateParams : CreateParams {
   }
 };
 
-struct NameParams {
-  std::string name;
-  void fields(Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
-
 Task<Json> create_aio(AioCreateParams params) {
   auto creating = create_file(params.options(FileStyle::aio));
   co_await std::move(creating);
@@ -87,14 +82,14 @@ Task<Json> create_uring(CreateParams params) {
 }
 
 template <FileStyle style>
-Task<Json> remove_named(NameParams params) {
+Task<Json> remove_named(BdevName params) {
   auto removing = file::remove(std::move(params.name), style);
   co_await std::move(removing);
   co_return Json(true);
 }
 
 template <FileStyle style>
-Task<Json> rescan_named(NameParams params) {
+Task<Json> rescan_named(BdevName params) {
   auto looking = file::rescan(std::move(params.name), style);
   co_await std::move(looking);
   co_return Json(true);
@@ -104,12 +99,11 @@ Task<Json> rescan_named(NameParams params) {
 
 void register_file_methods(rpc::MethodTable& table) {
   table.add<AioCreateParams>("bdev_aio_create", "Create a bdev over a file or block device", create_aio);
-  table.add<NameParams>("bdev_aio_delete", "Remove a bdev that bdev_aio_create made", remove_named<FileStyle::aio>);
-  table.add<NameParams>("bdev_aio_rescan", "Look at the size of the file again", rescan_named<FileStyle::aio>);
+  table.add<BdevName>("bdev_aio_delete", "Remove a bdev that bdev_aio_create made", remove_named<FileStyle::aio>);
+  table.add<BdevName>("bdev_aio_rescan", "Look at the size of the file again", rescan_named<FileStyle::aio>);
   table.add<CreateParams>("bdev_uring_create", "Create a bdev over a file or block device", create_uring);
-  table.add<NameParams>("bdev_uring_delete", "Remove a bdev that bdev_uring_create made",
-                        remove_named<FileStyle::uring>);
-  table.add<NameParams>("bdev_uring_rescan", "Look at the size of the file again", rescan_named<FileStyle::uring>);
+  table.add<BdevName>("bdev_uring_delete", "Remove a bdev that bdev_uring_create made", remove_named<FileStyle::uring>);
+  table.add<BdevName>("bdev_uring_rescan", "Look at the size of the file again", rescan_named<FileStyle::uring>);
 }
 
 }  // namespace spdkio::bdev

@@ -1,11 +1,10 @@
 #include <spdkio/bdev_modules/malloc.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <string>
 #include <utility>
 
-#include "bdev_modules/create_delete.hpp"
 #include "bdev_modules/malloc/malloc_device.hpp"
+#include "bdev_modules/module_methods.hpp"
 
 namespace spdkio::bdev {
 
@@ -46,11 +45,6 @@ struct CreateParams {
   }
 };
 
-struct NameParams {
-  std::string name;
-  void fields(Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
-
 Task<Json> create(CreateParams params) {
   auto creating = create_malloc({.name = params.name,
                                  .num_blocks = params.num_blocks,
@@ -67,16 +61,11 @@ Task<Json> create(CreateParams params) {
   co_return Json(bdev.name());
 }
 
-Task<Json> remove(NameParams params) {
-  co_await unregister_own<MallocDevice>(std::move(params.name));
-  co_return Json(true);
-}
-
 }  // namespace
 
 void register_malloc_methods(rpc::MethodTable& table) {
   table.add<CreateParams>("bdev_malloc_create", "Make a RAM disk", create);
-  table.add<NameParams>("bdev_malloc_delete", "Remove a RAM disk", remove);
+  table.add<BdevName>("bdev_malloc_delete", "Remove a RAM disk", delete_own<MallocDevice>);
 }
 
 }  // namespace spdkio::bdev

@@ -1,10 +1,9 @@
 #include <spdkio/bdev_modules/null.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <string>
 #include <utility>
 
-#include "bdev_modules/create_delete.hpp"
+#include "bdev_modules/module_methods.hpp"
 #include "bdev_modules/null/null_device.hpp"
 
 namespace spdkio::bdev {
@@ -34,11 +33,6 @@ struct CreateParams {
   }
 };
 
-struct NameParams {
-  std::string name;
-  void fields(Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
-
 struct ResizeParams {
   std::string name;
   std::uint64_t new_size = 0;
@@ -59,11 +53,6 @@ Task<Json> create(CreateParams params) {
   co_return Json(std::move(params.name));
 }
 
-Task<Json> remove(NameParams params) {
-  co_await unregister_own<NullDevice>(std::move(params.name));
-  co_return Json(true);
-}
-
 Task<Json> resize(ResizeParams params) {
   const auto state = Service::current().find(params.name);
   if (state == nullptr || dynamic_cast<NullDevice*>(state->device()) == nullptr) {
@@ -78,7 +67,7 @@ Task<Json> resize(ResizeParams params) {
 
 void register_null_methods(rpc::MethodTable& table) {
   table.add<CreateParams>("bdev_null_create", "Make a device that forgets what is written", create);
-  table.add<NameParams>("bdev_null_delete", "Remove a null device", remove);
+  table.add<BdevName>("bdev_null_delete", "Remove a null device", delete_own<NullDevice>);
   table.add<ResizeParams>("bdev_null_resize", "Change the size of a null device", resize);
 }
 

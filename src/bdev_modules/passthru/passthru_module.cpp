@@ -1,14 +1,12 @@
 #include <spdkio/bdev_modules/passthru.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <nlohmann/json.hpp>
 
 #include <string>
 #include <utility>
 
-#include "bdev_modules/create_delete.hpp"
-#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
+#include "bdev_modules/stacked/stacked_methods.hpp"
 
 namespace spdkio::bdev {
 namespace {
@@ -33,12 +31,6 @@ class PassthruDevice final : public StackedDevice {
   }
 };
 
-Task<Bdev> create_named(std::string name, std::string base_name, Uuid uuid) {
-  if (name.empty()) refuse_option("passthru", "name", "is empty");
-  auto base = StackedBase::open(base_name, "passthru");
-  co_return co_await register_stacked(base, std::make_unique<PassthruDevice>(name, base, uuid), true);
-}
-
 struct CreateParams {
   std::string base_bdev_name;
   std::string name;
@@ -50,39 +42,29 @@ struct CreateParams {
   }
 };
 
-struct NameParams {
-  std::string name;
-  void fields(rpc::Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
-
-Task<Json> create(std::shared_ptr<PendingBases> pending, CreateParams params) {
-  const PendingBases::Make make = [params]() -> Task<> {
-    return discard(create_named(params.name, params.base_bdev_name, params.uuid));
-  };
-  auto creating = PendingBases::make_or_wait(std::move(pending), params.name, params.base_bdev_name, make);
-  co_await std::move(creating);
-  co_return Json(std::move(params.name));
-}
-
-Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
-  if (!pending->forget(params.name)) co_await unregister_own<PassthruDevice>(std::move(params.name));
-  co_return Json(true);
+Task<Bdev> create(CreateParams params) {
+  if (params.name.empty()) refuse_option("passthru", "name", "is empty");
+  auto base = StackedBase::open(params.base_bdev_name, "passthru");
+  auto device = std::make_unique<PassthruDevice>(std::move(params.name), base, params.uuid);
+  co_return co_await register_stacked(base, std::move(device), true);
 }
 
 }  // namespace
 
 Task<Bdev> create_passthru(const PassthruOptions& options) {
-  return create_named(std::string{options.name}, std::string{options.base}, options.uuid);
+  return create({.base_bdev_name = std::string{options.base}, .name = std::string{options.name}, .uuid = options.uuid});
 }
 
 Task<> delete_passthru(std::string_view name) { return unregister_own<PassthruDevice>(std::string{name}); }
 
 void register_passthru_methods(rpc::MethodTable& table) {
   const auto pending = std::make_shared<PendingBases>();
-  table.add<CreateParams>("bdev_passthru_create", "Make a device that hands every request to another",
-                          [=](CreateParams params) { return create(pending, std::move(params)); });
-  table.add<NameParams>("bdev_passthru_delete", "Remove a passthru device",
-                        [=](NameParams params) { return remove(pending, std::move(params)); });
+  table.add<CreateParams>(
+      "bdev_passthru_create", "Make a device that hands every request to another", [=](const CreateParams& params) {
+        return create_or_wait(pending, params.name, params.base_bdev_name, create, params, Json(params.name));
+      });
+  table.add<BdevName>("bdev_passthru_delete", "Remove a passthru device",
+                      [=](const BdevName& params) { return delete_or_forget<PassthruDevice>(pending, params); });
 }
 
 }  // namespace spdkio::bdev

@@ -1,5 +1,4 @@
 #include <spdkio/bdev_modules/zone_block.hpp>
-#include <spdkio/rpc/method_table.hpp>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -9,9 +8,8 @@
 #include <utility>
 
 #include "base/named_uuid.hpp"
-#include "bdev_modules/create_delete.hpp"
-#include "bdev_modules/stacked/pending_bases.hpp"
 #include "bdev_modules/stacked/stacked_device.hpp"
+#include "bdev_modules/stacked/stacked_methods.hpp"
 #include "bdev_modules/zone_block/zone_block_channel.hpp"
 #include "bdev_modules/zone_block/zone_table.hpp"
 
@@ -143,24 +141,6 @@ Task<Bdev> create(CreateParams params) {
   co_return co_await register_stacked(base, std::move(device), false);
 }
 
-struct NameParams {
-  std::string name;
-  void fields(rpc::Params& params) { params.required("name", &name, "Name of the bdev"); }
-};
-
-Task<Json> create_or_wait(std::shared_ptr<PendingBases> pending, CreateParams params) {
-  check(params);
-  const PendingBases::Make make = [params]() -> Task<> { return discard(create(params)); };
-  auto creating = PendingBases::make_or_wait(std::move(pending), params.name, params.base_bdev, make);
-  co_await std::move(creating);
-  co_return Json(std::move(params.name));
-}
-
-Task<Json> remove(std::shared_ptr<PendingBases> pending, NameParams params) {
-  if (!pending->forget(params.name)) co_await unregister_own<ZoneBlockDevice>(std::move(params.name));
-  co_return Json(true);
-}
-
 }  // namespace
 
 Task<Bdev> create_zone_block(const ZoneBlockOptions& options) {
@@ -177,10 +157,13 @@ Task<> delete_zone_block(std::string_view name) { return unregister_own<ZoneBloc
 
 void register_zone_block_methods(rpc::MethodTable& table) {
   const auto pending = std::make_shared<PendingBases>();
-  table.add<CreateParams>("bdev_zone_block_create", "Make a zoned device over another",
-                          [=](CreateParams params) { return create_or_wait(pending, std::move(params)); });
-  table.add<NameParams>("bdev_zone_block_delete", "Remove a zone_block device",
-                        [=](NameParams params) { return remove(pending, std::move(params)); });
+  table.add<CreateParams>(
+      "bdev_zone_block_create", "Make a zoned device over another", [=](const CreateParams& params) {
+        check(params);
+        return create_or_wait(pending, params.name, params.base_bdev, create, params, Json(params.name));
+      });
+  table.add<BdevName>("bdev_zone_block_delete", "Remove a zone_block device",
+                      [=](const BdevName& params) { return delete_or_forget<ZoneBlockDevice>(pending, params); });
 }
 
 }  // namespace spdkio::bdev
