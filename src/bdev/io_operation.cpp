@@ -33,6 +33,16 @@ void IoOperationBase::set_source(LbaRange range) noexcept {
   if (!range.fits(desc_->device().num_blocks())) set_status(IoStatus::misuse(Misuse::out_of_range));
 }
 
+/// What the device has separately for the blocks of this request.
+std::uint64_t IoOperationBase::metadata_bytes() const noexcept {
+  const Geometry& geometry = desc_->device().geometry();
+  return geometry.metadata_interleaved ? 0 : blocks * geometry.metadata_size;
+}
+
+void IoOperationBase::check_metadata() noexcept {
+  if (metadata.size() != metadata_bytes()) set_status(IoStatus::misuse(Misuse::buffer_size));
+}
+
 Error IoOperationBase::error() const {
   const IoStatus& status = this->status();
   const DeviceState& device = desc_->device();
@@ -47,8 +57,13 @@ Error IoOperationBase::error() const {
             blocks == 0 ? "the range is empty" : fmt::format("the device ends at block {}", device.num_blocks().value);
         break;
       case Misuse::buffer_size:
-        message =
-            fmt::format("{} bytes of buffer for {} block(s) of {} bytes", data_bytes_, blocks, geometry.block_size);
+        if (!metadata.empty() && metadata.size() != metadata_bytes()) {
+          message = fmt::format("{} bytes of separate metadata for {} block(s), where the device has {}",
+                                metadata.size(), blocks, metadata_bytes());
+        } else {
+          message =
+              fmt::format("{} bytes of buffer for {} block(s) of {} bytes", data_bytes_, blocks, geometry.block_size);
+        }
         break;
       case Misuse::misaligned:
         message = fmt::format("offset and length must be multiples of {} bytes, buffers aligned to {}",

@@ -44,7 +44,15 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   bool await_ready() const noexcept { return false; }
   template <class Promise>
   bool await_suspend(std::coroutine_handle<Promise> waiting) noexcept {
-    return start(waiting, detail::promise_of(waiting));
+    // Inline, because most of it is known where the operation was made, and costs nothing there.
+    detail::PromiseBase* const promise = detail::promise_of(waiting);
+    set_waiting(waiting, promise);
+    if (iov == nullptr && iov_count == 1) iov = &single_;
+    if (!status().ok()) [[unlikely]]
+      return false;
+    if (promise == nullptr) return start(nullptr);
+    promise->set_waiting_on(io_type_names[static_cast<std::size_t>(type)].data());
+    return start(promise->stop_state());
   }
 
  protected:
@@ -88,6 +96,8 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   void set_options(const IoOptions& options) noexcept {
     metadata = options.metadata;
     fua = options.fua;
+    if (!metadata.empty()) [[unlikely]]
+      check_metadata();
   }
   /// Of the same length as what is compared.
   void set_write_buffers(DmaSpans data) noexcept;
@@ -109,15 +119,10 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
   friend class spdkio::IoOperation;
   enum class State : std::uint8_t { fresh, submitting, in_flight, done };
 
-  bool start(std::coroutine_handle<> waiting, detail::PromiseBase* promise) noexcept {
-    set_waiting(waiting, promise);
-    if (iov == nullptr && iov_count == 1) iov = &single_;
-    if (!status().ok()) [[unlikely]]
-      return false;
+  [[gnu::noinline]] bool start(detail::StopState* stop) noexcept {
     IoStatus refusal = desc_->check(target_, type);
     if (refusal.ok()) [[likely]]
       refusal = target_->check(*this, data_bytes_);
-    detail::StopState* const stop = promise != nullptr ? promise->stop_state() : nullptr;
     if (stop != nullptr && stop->stop_requested() && refusal.ok()) [[unlikely]]
       refusal = IoStatus::cancelled(Outcome::never_submitted);
     if (!refusal.ok()) [[unlikely]] {
@@ -134,7 +139,6 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
     }
     state_ = State::in_flight;
     if (stop != nullptr) stop->add(*this);
-    if (promise != nullptr) promise->set_waiting_on(io_type_names[static_cast<std::size_t>(type)].data());
     return true;
   }
   static void on_complete(Io& io) noexcept {
@@ -152,6 +156,8 @@ class IoOperationBase : protected Io, private detail::ReadyNode, private detail:
     self.target_->abort(self);
   }
   bool succeeded() const noexcept { return status().ok(); }
+  void check_metadata() noexcept;
+  std::uint64_t metadata_bytes() const noexcept;
   void destroyed_in_flight() const noexcept;
 
   DescState* desc_;

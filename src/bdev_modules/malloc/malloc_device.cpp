@@ -88,10 +88,6 @@ bool MallocDevice::supports(IoType type) const noexcept {
 std::unique_ptr<Channel> MallocDevice::make_channel() { return std::make_unique<MallocChannel>(*this); }
 
 IoStatus MallocDevice::execute(Io& io, Hints hints) noexcept {
-  const std::uint64_t separate_bytes = geometry().metadata_interleaved ? 0 : geometry().metadata_size;
-  if (!io.metadata.empty() && io.metadata.size() != io.blocks * separate_bytes) {
-    return IoStatus::misuse(Misuse::buffer_size);
-  }
   switch (io.type) {
     case IoType::read: return read(io, hints.next);
     case IoType::write: return write(io, io.spans(), hints);

@@ -74,39 +74,5 @@ TEST(MallocDevice, BlocksAsLongAsABatchAndLonger) {
   env.stop();
 }
 
-Task<> give_metadata_to(MallocOptions options) {
-  options.name = "Disk";
-  options.num_blocks = 8;
-  auto making = create_malloc(options);
-  co_await std::move(making);
-  auto opening = BdevDesc::open("Disk", Access::read_write);
-  BdevDesc disk = co_await std::move(opening);
-  {
-    const IoChannel channel = disk.io_channel();
-    const DmaBuf data{std::size_t{2} * disk.block_size()};
-    const DmaBuf metadata{16};
-    auto writing = disk.write(channel, data, ByteOffset{0}, {.metadata = metadata});
-    const Result<> written = co_await as_result(writing);
-    auto reading = disk.read(channel, data, ByteOffset{0}, {.metadata = metadata});
-    const Result<> read = co_await as_result(reading);
-    EXPECT_TRUE(!written && written.error().code() == Misuse::buffer_size);
-    EXPECT_TRUE(!read && read.error().code() == Misuse::buffer_size);
-  }
-  auto closing = disk.close();
-  co_await std::move(closing);
-  auto removing = delete_malloc("Disk");
-  co_await std::move(removing);
-}
-
-TEST(MallocDevice, MetadataThatItDoesNotKeepApartIsRefused) {
-  Env env = Env::start({.name = "malloc-test", .no_pci = true, .no_huge = true});
-  Thread thread = Thread::attach("malloc-test");
-  block_on(give_metadata_to({.block_size = 512}));
-  block_on(give_metadata_to({.block_size = 512, .metadata_size = 8, .metadata_interleaved = true}));
-  block_on(give_metadata_to({.block_size = 512, .metadata_size = 16}));
-  thread.close();
-  env.stop();
-}
-
 }  // namespace
 }  // namespace spdkio::bdev

@@ -1,5 +1,6 @@
 // Bad input: refused before anything reaches the device, with an error that says which mistake it was.
 
+#include <string_view>
 #include <thread>
 
 #include "conformance_fixture.hpp"
@@ -71,6 +72,19 @@ TEST_P(MisuseTest, BuffersOfAnotherLengthThanTheRange) {
   const std::array<DmaSpan, 2> list{data.subspan(0, block_size_), data.subspan(block_size_, block_size_)};
   expect_refused(run(desc_->read(channel_, list, blocks(0, 1))), Misuse::buffer_size);
   expect_refused(run(desc_->read(channel_, DmaSpans{}, blocks(0, 1))), Misuse::buffer_size);
+}
+
+TEST_P(MisuseTest, MetadataThatTheDeviceHasNoPlaceFor) {
+  const bdev::Geometry& geometry = desc_->bdev().geometry();
+  const DmaBuf data = buffer(2);
+  const std::uint32_t separate = geometry.metadata_interleaved ? 0 : geometry.metadata_size;
+  const DmaBuf metadata{std::size_t{2} * separate + 8};
+  const auto refused = run(desc_->read(channel_, data, blocks(0, 2), {.metadata = metadata}));
+  expect_refused(refused, Misuse::buffer_size);
+  EXPECT_NE(std::string_view(refused.error().what()).find("separate metadata"), std::string_view::npos);
+  if (desc_->supports(IoType::write)) {
+    expect_refused(run(desc_->write(channel_, data, blocks(0, 2), {.metadata = metadata})), Misuse::buffer_size);
+  }
 }
 
 TEST_P(MisuseTest, BuffersThatAreNotAligned) {
