@@ -281,7 +281,7 @@ void register_store_methods(rpc::MethodTable& table, LvolStores& stores) {
   table.add<CreateStore>("bdev_lvol_create_lvstore", "Make a store of logical volumes on a bdev",
                          [&stores](CreateStore params) { return create_store(stores, std::move(params)); });
   table.add<RenameStore>("bdev_lvol_rename_lvstore", "Give a store of logical volumes another name",
-                         [&stores](RenameStore params) {
+                         [&stores](const RenameStore& params) {
                            return done(stores.rename(stores.find_by_name(params.old_name), params.new_name));
                          });
   table.add<StoreChoice>("bdev_lvol_delete_lvstore", "Delete a store with all of its volumes",
@@ -300,38 +300,42 @@ void register_methods(rpc::MethodTable& table, LvolStores& stores) {
   register_store_methods(table, stores);
   table.add<CreateLvol>("bdev_lvol_create", "Make a logical volume",
                         [&stores](CreateLvol params) { return create_lvol(stores, std::move(params)); });
-  table.add<Snapshot>("bdev_lvol_snapshot", "Take a snapshot of a logical volume", [&stores](Snapshot params) {
+  table.add<Snapshot>("bdev_lvol_snapshot", "Take a snapshot of a logical volume", [&stores](const Snapshot& params) {
     return on_lvol(stores, params.lvol_name, [name = params.snapshot_name](LvolStore& store, blob::BlobId id) {
       return uuid_of(store.snapshot(id, name));
     });
   });
-  table.add<Clone>("bdev_lvol_clone", "Make a logical volume that starts as a snapshot is", [&stores](Clone params) {
-    return on_lvol(stores, params.snapshot_name, [name = params.clone_name](LvolStore& store, blob::BlobId id) {
-      return uuid_of(store.clone(id, name));
-    });
-  });
+  table.add<Clone>(
+      "bdev_lvol_clone", "Make a logical volume that starts as a snapshot is", [&stores](const Clone& params) {
+        return on_lvol(stores, params.snapshot_name, [name = params.clone_name](LvolStore& store, blob::BlobId id) {
+          return uuid_of(store.clone(id, name));
+        });
+      });
   table.add<CloneBdev>("bdev_lvol_clone_bdev", "Make a logical volume that starts as another bdev is",
                        [&stores](CloneBdev params) { return clone_bdev(stores, std::move(params)); });
-  table.add<RenameLvol>("bdev_lvol_rename", "Give a logical volume another name", [&stores](RenameLvol params) {
+  table.add<RenameLvol>("bdev_lvol_rename", "Give a logical volume another name", [&stores](const RenameLvol& params) {
     return on_lvol(stores, params.old_name, [name = params.new_name](LvolStore& store, blob::BlobId id) {
       return done(store.rename_lvol(id, name));
     });
   });
-  table.add<NamedLvol>("bdev_lvol_inflate", "Give a logical volume clusters for everything", [&stores](NamedLvol p) {
-    return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, false)); });
-  });
   table.add<NamedLvol>(
-      "bdev_lvol_decouple_parent", "Copy what a logical volume shares with its parent", [&stores](NamedLvol p) {
+      "bdev_lvol_inflate", "Give a logical volume clusters for everything", [&stores](const NamedLvol& p) {
+        return on_lvol(stores, p.name,
+                       [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, false)); });
+      });
+  table.add<NamedLvol>(
+      "bdev_lvol_decouple_parent", "Copy what a logical volume shares with its parent", [&stores](const NamedLvol& p) {
         return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.inflate(id, true)); });
       });
-  table.add<Resize>("bdev_lvol_resize", "Change the size of a logical volume", [&stores](Resize params) {
+  table.add<Resize>("bdev_lvol_resize", "Change the size of a logical volume", [&stores](const Resize& params) {
     return on_lvol(stores, params.name, [mib = params.size_in_mib](LvolStore& store, blob::BlobId id) {
       return done(store.resize(id, bytes_of_mib(mib)));
     });
   });
-  table.add<NamedLvol>("bdev_lvol_set_read_only", "Nobody may write a logical volume any more", [&stores](NamedLvol p) {
-    return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.set_read_only(id)); });
-  });
+  table.add<NamedLvol>(
+      "bdev_lvol_set_read_only", "Nobody may write a logical volume any more", [&stores](const NamedLvol& p) {
+        return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.set_read_only(id)); });
+      });
   table.add<SetParent>("bdev_lvol_set_parent", "Let a thin logical volume start from another snapshot",
                        [&stores](SetParent params) { return set_parent(stores, std::move(params)); });
   table.add<SetParent>("bdev_lvol_set_parent_bdev", "Let a thin logical volume start from another bdev",
@@ -340,8 +344,8 @@ void register_methods(rpc::MethodTable& table, LvolStores& stores) {
       "bdev_lvol_start_shallow_copy", "Copy what a logical volume has allocated itself to a bdev",
       [&stores](StartShallowCopy params) { return start_shallow_copy(stores, std::move(params)); });
   table.add<CheckShallowCopy>("bdev_lvol_check_shallow_copy", "How far a shallow copy is",
-                              [&stores](CheckShallowCopy params) { return check_shallow_copy(stores, params); });
-  table.add<NamedLvol>("bdev_lvol_delete", "Delete a logical volume", [&stores](NamedLvol p) {
+                              [&stores](const CheckShallowCopy& params) { return check_shallow_copy(stores, params); });
+  table.add<NamedLvol>("bdev_lvol_delete", "Delete a logical volume", [&stores](const NamedLvol& p) {
     return on_lvol(stores, p.name, [](LvolStore& store, blob::BlobId id) { return done(store.remove(id)); });
   });
 }

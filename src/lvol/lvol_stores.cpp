@@ -83,7 +83,7 @@ Task<> LvolStores::examine_here(std::shared_ptr<bdev::DeviceState> device) {
     log::error("the lvol store on {} can't be loaded: {}", name, loaded.error().what());
     co_return;
   }
-  const std::shared_ptr<LvolStore> store = *loaded;
+  const std::shared_ptr<LvolStore>& store = *loaded;
   const auto same = [&](const auto& other) { return other->name() == store->name() || other->uuid() == store->uuid(); };
   if (std::ranges::any_of(all(), same)) {
     log::error("the lvol store {} on {} is not loaded: there is one of that name or UUID", store->name(), name);
