@@ -19,10 +19,9 @@ Task<BdevDesc> BdevDesc::open_named(std::string name, Access access, OpenOptions
   auto& service = bdev::Service::current();
   auto device = service.find(name);
   if (device == nullptr && options.wait > options.wait.zero()) device = co_await service.wait_for(name, options.wait);
-  if (device == nullptr || device->removed()) {
+  if (device == nullptr) {
     throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("open").with_device(name);
   }
-  if (access == Access::read_write) device->check_write_access();
   co_return BdevDesc{std::make_shared<bdev::DescState>(std::move(device), access)};
 }
 

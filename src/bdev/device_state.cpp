@@ -212,8 +212,17 @@ Task<LatencyHistogram> DeviceState::histogram() {
   co_return total;
 }
 
+// One step with `claim` and with the end of the device: either they know of the descriptor, or it of them.
 void DeviceState::add_descriptor(DescState& desc) {
+  const auto refuse = [this](Error error) -> Error { return error.with_operation("open").with_device(name_); };
+  const bool writes = desc.access() == Access::read_write;
+  if (writes && geometry_.read_only) throw refuse(Error(Misuse::read_only, "the device can't be written"));
   const std::lock_guard lock(mutex_);
+  if (removed()) throw refuse(Error(std::errc::no_such_device, "the device was removed"));
+  if (writes && claim_.type != Claim::none && claim_.type != Claim::read_many_write_shared) {
+    throw refuse(Error(std::errc::operation_not_permitted,
+                       fmt::format("claimed ({}) by {}", to_string(claim_.type), fmt::join(claim_.modules, ", "))));
+  }
   descriptors_.push_back(&desc);
 }
 
@@ -258,18 +267,6 @@ void DeviceState::release_claim(const std::string& module) noexcept {
 ClaimInfo DeviceState::claim_info() const {
   const std::lock_guard lock(mutex_);
   return claim_;
-}
-
-void DeviceState::check_write_access() const {
-  if (geometry_.read_only) {
-    throw Error(Misuse::read_only, "the device can't be written").with_operation("open").with_device(name_);
-  }
-  const std::lock_guard lock(mutex_);
-  if (claim_.type == Claim::none || claim_.type == Claim::read_many_write_shared) return;
-  throw Error(std::errc::operation_not_permitted,
-              fmt::format("claimed ({}) by {}", to_string(claim_.type), fmt::join(claim_.modules, ", ")))
-      .with_operation("open")
-      .with_device(name_);
 }
 
 std::vector<std::shared_ptr<DescState>> DeviceState::descriptors() const {

@@ -113,15 +113,17 @@ Task<std::shared_ptr<DeviceState>> Registry::register_device(std::unique_ptr<Dev
   co_return state;
 }
 
+void Registry::take_out_locked(const std::shared_ptr<DeviceState>& state) {
+  std::erase_if(by_name_, [&](const auto& entry) { return entry.second == state.get(); });
+  std::erase(devices_, state);
+}
+
 Task<> Registry::unregister_device(std::string name) {
   std::shared_ptr<DeviceState> state;
   {
     const std::lock_guard lock(mutex_);
     state = find_locked(name);
-    if (state != nullptr) {
-      std::erase_if(by_name_, [&](const auto& entry) { return entry.second == state.get(); });
-      std::erase(devices_, state);
-    }
+    if (state != nullptr) take_out_locked(state);
   }
   if (state == nullptr) {
     throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("unregister").with_device(name);
@@ -129,11 +131,17 @@ Task<> Registry::unregister_device(std::string name) {
   co_await state->retire();
 }
 
+// Others may remove devices meanwhile: each is looked for and taken in one step.
 Task<> Registry::unregister_all() {
   for (;;) {
-    const auto devices = list();
-    if (devices.empty()) co_return;
-    co_await unregister_device(devices.back()->name());
+    std::shared_ptr<DeviceState> last;
+    {
+      const std::lock_guard lock(mutex_);
+      if (devices_.empty()) co_return;
+      last = devices_.back();
+      take_out_locked(last);
+    }
+    co_await last->retire();
   }
 }
 

@@ -39,6 +39,7 @@ class Registry final : public Service {
 
  private:
   std::shared_ptr<DeviceState> find_locked(std::string_view name) const;
+  void take_out_locked(const std::shared_ptr<DeviceState>& state);
   /// All or none: throws EEXIST for the first that is taken.
   void take_names_locked(const std::vector<std::string>& names, DeviceState& state, const char* operation);
 

@@ -100,6 +100,7 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   Task<LatencyHistogram> histogram();
 
   // Descriptors and claims.
+  /// Throws ENODEV when the device was removed, and for writing Misuse::read_only or EPERM when a claim forbids it.
   void add_descriptor(DescState& desc);
   void remove_descriptor(DescState& desc) noexcept;
   std::size_t descriptor_count() const;
@@ -107,8 +108,6 @@ class DeviceState : public std::enable_shared_from_this<DeviceState> {
   void claim(Claim type, std::string module, std::uint64_t shared_key, DescState& by);
   void release_claim(const std::string& module) noexcept;
   ClaimInfo claim_info() const;
-  /// Throws EPERM when a claim forbids opening for writing.
-  void check_write_access() const;
 
   // For the service that owns the registration.
   void notify(const BdevEvent& event);

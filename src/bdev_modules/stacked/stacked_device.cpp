@@ -14,11 +14,10 @@ constexpr std::size_t children_per_slab = 64;
 
 std::shared_ptr<StackedBase> StackedBase::open(const std::string& base, std::string module) {
   auto device = Service::current().find(base);
-  if (device == nullptr || device->removed()) {
+  if (device == nullptr) {
     throw Error(std::errc::no_such_device, "there is no such bdev").with_operation("open").with_device(base);
   }
   const bool read_only = device->geometry().read_only;
-  if (!read_only) device->check_write_access();
   const std::shared_ptr<StackedBase> self(new StackedBase);
   self->desc_ = std::make_shared<DescState>(std::move(device), read_only ? Access::read_only : Access::read_write,
                                             std::weak_ptr<BaseObserver>(self));
