@@ -136,6 +136,24 @@ TEST_F(RegistryTest, EventsArriveInOrderAndEndWithTheDescriptor) {
   EXPECT_EQ(failure_of([&] { desc->close(); }).code(), Misuse::already_closed);
 }
 
+TEST_F(RegistryTest, WhatIsClaimedOrRemovedIsNotOpened) {
+  const auto state = add("Disk");
+  const auto owner = std::make_shared<DescState>(state, Access::read_write);
+  owner->claim(Claim::exclusive_write, "test", 0);
+  const Error claimed = failure_of([&] { DescState(state, Access::read_write); });
+  EXPECT_EQ(claimed.code(), std::errc::operation_not_permitted);
+  EXPECT_EQ(claimed.operation(), "open");
+  DescState(state, Access::read_only).close();
+  owner->close();
+  DescState(state, Access::read_write).close();
+  block_on(registry_.unregister_device("Disk"));
+  for (const Access access : {Access::read_only, Access::read_write}) {
+    const Error removed = failure_of([&] { DescState(state, access); });
+    EXPECT_EQ(removed.code(), std::errc::no_such_device);
+    EXPECT_EQ(removed.device(), "Disk");
+  }
+}
+
 TEST_F(RegistryTest, AliasesChangeWhileTheDeviceIsOpen) {
   const auto state = add("Disk");
   add("Other");
