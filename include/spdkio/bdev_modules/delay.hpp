@@ -24,8 +24,8 @@ struct DelayLatencies {
 
 /// The strings are copied before `create_delay` returns.
 struct DelayOptions {
-  std::string_view name;
-  std::string_view base;
+  std::string_view name{};
+  std::string_view base{};
   DelayLatencies latencies;
   Uuid uuid{};  ///< nil: a new one
 };

@@ -26,10 +26,10 @@ enum class ErrorAction : std::uint8_t {
 
 /// One rule. The first that matches a request applies.
 struct ErrorInjection {
-  std::optional<IoType> type;  ///< nothing: every kind of operation
+  std::optional<IoType> type{};  ///< nothing: every kind of operation
   ErrorAction action = ErrorAction::fail;
-  std::uint64_t count = 1;        ///< how many requests it applies to; then it is gone. UINT64_MAX: for ever
-  std::optional<LbaRange> range;  ///< only requests that touch these blocks
+  std::uint64_t count = 1;          ///< how many requests it applies to; then it is gone. UINT64_MAX: for ever
+  std::optional<LbaRange> range{};  ///< only requests that touch these blocks
   IoStatus status = IoStatus::nvme(nvme_sc::internal_device_error);
   std::uint32_t queue_depth = 0;     ///< only while at least so many of the Thread's requests are in flight
   std::uint64_t corrupt_offset = 0;  ///< corrupt_data: which byte of the request
@@ -38,9 +38,9 @@ struct ErrorInjection {
 
 /// The strings are copied before `create_error` returns.
 struct ErrorOptions {
-  std::string_view base;
-  std::string_view name;  ///< empty: `EE_<base>`, as in SPDK
-  Uuid uuid{};            ///< nil: a new one
+  std::string_view base{};
+  std::string_view name{};  ///< empty: `EE_<base>`, as in SPDK
+  Uuid uuid{};              ///< nil: a new one
 };
 
 /// Opens and claims `base` and registers the device over it. Errors: ENODEV, EPERM, EEXIST.

@@ -35,8 +35,8 @@ enum class FileStyle : std::uint8_t { aio, uring };
 
 /// The strings are copied before `create_file` returns.
 struct FileOptions {
-  std::string_view name;      ///< of the new bdev
-  std::string_view filename;  ///< of a regular file or a block device; it must exist and not be empty
+  std::string_view name{};      ///< of the new bdev
+  std::string_view filename{};  ///< of a regular file or a block device; it must exist and not be empty
   /// Bytes, a power of two from 512. 0: what a block device says, or the smallest that suits the regular file.
   std::uint32_t block_size = 0;
   bool read_only = false;

@@ -16,7 +16,7 @@ namespace spdkio::bdev {
 
 /// The strings are copied before `create_malloc` returns.
 struct MallocOptions {
-  std::string_view name;  ///< empty: Malloc0, Malloc1, ...
+  std::string_view name{};  ///< empty: Malloc0, Malloc1, ...
   std::uint64_t num_blocks = 0;
   std::uint32_t block_size = 512;  ///< bytes of data, a multiple of 512
   std::uint32_t physical_block_size = 0;

@@ -16,7 +16,7 @@ namespace spdkio::bdev {
 
 /// The strings are copied before `create_null` returns.
 struct NullOptions {
-  std::string_view name;
+  std::string_view name{};
   std::uint64_t num_blocks = 0;
   std::uint32_t block_size = 512;  ///< bytes of data; interleaved metadata comes on top
   std::uint32_t physical_block_size = 0;

@@ -16,8 +16,8 @@ namespace spdkio::bdev {
 
 /// The strings are copied before `create_passthru` returns.
 struct PassthruOptions {
-  std::string_view name;
-  std::string_view base;
+  std::string_view name{};
+  std::string_view base{};
   Uuid uuid{};  ///< nil: a new one
 };
 

@@ -16,7 +16,7 @@ namespace spdkio::bdev {
 
 /// The strings are copied before `create_split` returns.
 struct SplitOptions {
-  std::string_view base;
+  std::string_view base{};
   std::uint32_t count = 0;
   std::uint64_t size_mib = 0;  ///< of each part; 0: the base divided evenly
 };

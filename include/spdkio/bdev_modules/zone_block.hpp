@@ -17,8 +17,8 @@ namespace spdkio::bdev {
 
 /// The strings are copied before `create_zone_block` returns.
 struct ZoneBlockOptions {
-  std::string_view name;
-  std::string_view base;
+  std::string_view name{};
+  std::string_view base{};
   BlockCount zone_capacity;              ///< blocks of a zone that can be written; its size is the next power of two
   std::uint32_t optimal_open_zones = 1;  ///< only told to those who ask; not 0
   std::uint32_t max_open_zones = 0;      ///< 0: no limit

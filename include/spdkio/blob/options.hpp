@@ -34,7 +34,7 @@ struct LoadOptions {
 
 /// A named value that belongs to a blob.
 struct XattrView {
-  std::string_view name;
+  std::string_view name{};
   std::span<const std::byte> value;
 };
 

@@ -26,7 +26,7 @@ struct EnvOptions {
   /// Shows in logs, lists and the names of OS threads.
   std::string name = "spdkio";
   /// Cores to put reactors on, as SPDK writes it: "0x3", "[0,2-4]", or "0-3". Empty: the first allowed core.
-  std::string core_mask;
+  std::string core_mask{};
   /// The core of the main reactor, one of `core_mask`; negative: the lowest.
   int main_core = -1;
   /// Bytes of DMA memory to hold in reserve from the start; more is taken when needed, from hugepages as long as some
@@ -44,7 +44,7 @@ struct EnvOptions {
   /// How long an adaptive reactor polls on after its last work.
   std::chrono::microseconds idle_spin{50};
   /// "embedded", "spdk" or "sim"; empty: the environment variable SPDKIO_ENGINE, or else "embedded".
-  std::string engine;
+  std::string engine{};
   /// Start a reactor on every core of the mask, each with an OS thread of its own. Off: no reactors; the program
   /// attaches its own OS threads with Thread::attach. App sets it.
   bool reactors = false;

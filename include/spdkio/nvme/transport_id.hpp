@@ -21,12 +21,12 @@ struct TransportId {
   TransportType trtype = TransportType::pcie;
   AddressFamily adrfam = AddressFamily::unspecified;
   /// PCIe: `0000:01:00.0`. Fabrics: an IPv4 or IPv6 address without brackets, or a host name.
-  std::string traddr;
-  std::string trsvcid;    ///< Fabrics: the port
-  std::string subnqn;     ///< Fabrics: the subsystem; empty: the discovery service
-  std::string hostaddr;   ///< Fabrics: the own address to connect from; empty: any
-  std::string hostsvcid;  ///< Fabrics: the own port; empty: any
-  int priority = 0;       ///< TCP: SO_PRIORITY of the connections; 0: the system's
+  std::string traddr{};
+  std::string trsvcid{};    ///< Fabrics: the port
+  std::string subnqn{};     ///< Fabrics: the subsystem; empty: the discovery service
+  std::string hostaddr{};   ///< Fabrics: the own address to connect from; empty: any
+  std::string hostsvcid{};  ///< Fabrics: the own port; empty: any
+  int priority = 0;         ///< TCP: SO_PRIORITY of the connections; 0: the system's
 
   /// `host` may be an IPv4 address, an IPv6 address with or without brackets, or a name.
   static TransportId tcp(std::string_view host, std::uint16_t port, std::string_view subnqn = {});

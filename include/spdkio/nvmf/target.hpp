@@ -23,13 +23,13 @@ struct TargetOptions {
   std::uint32_t max_subsystems = 1024;
   /// Cores whose reactors poll connections, in a notation of CpuSet::parse; empty: all that the engine has. Without
   /// reactors the Target's own Thread polls.
-  std::string_view poll_groups_mask;
+  std::string_view poll_groups_mask{};
 };
 
 /// Another discovery service that hosts are told of.
 struct Referral {
   /// TCP or RDMA; where hosts reach it, and its NQN: the well-known discovery NQN when empty.
-  nvme::TransportId where;
+  nvme::TransportId where{};
   bool secure_channel = false;  ///< hosts have to connect to it over a secure channel
 };
 

@@ -13,7 +13,7 @@ namespace spdkio {
 enum class PollResult : bool { idle = false, busy = true };
 
 struct PollerOptions {
-  std::string name;                   ///< for statistics and the debug listing
+  std::string name{};                 ///< for statistics and the debug listing
   std::chrono::nanoseconds period{};  ///< 0: at every round of the Thread; otherwise a timer
   /// A descriptor that becomes readable when there is something to poll for; the Thread may then sleep while it is not.
   /// Must stay open while the poller exists. An untimed poller without one is called about once a millisecond while the

@@ -19,9 +19,9 @@ struct TargetProcessOptions {
   /// Where it listens; 0: the kernel chooses.
   std::uint16_t port = 0;
   /// Further arguments, as they are.
-  std::vector<std::string> arguments;
+  std::vector<std::string> arguments{};
   /// The program; empty: the environment variable SPDKIO_PROGRAM, or else `spdkio` of PATH.
-  std::string program;
+  std::string program{};
   /// How long it may take to be ready, and to end.
   std::chrono::milliseconds limit{10000};
 };
