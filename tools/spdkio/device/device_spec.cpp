@@ -13,6 +13,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
+#include <system_error>
 
 namespace spdkio::tool {
 namespace {
@@ -124,7 +126,7 @@ std::string device_spec_help() {
     text += fmt::format("{:<14}{}\n", fmt::format("{}:{}", kind.name, kind.value), kind.meaning);
   }
   text +=
-      "/PATH         the same as file:/PATH\n"
+      "/PATH, ./FILE the same as file:/PATH; without --config also FILE, when it exists\n"
       "'trtype:TCP traddr:127.0.0.1 trsvcid:4420 subnqn:nqn.2026-11.io.example:disk ns:1'\n"
       "              a namespace of an NVMe controller, with its transport id (PCIe: 'trtype:PCIe "
       "traddr:0000:01:00.0')\n"
@@ -186,10 +188,16 @@ bool DevicePlan::is_known(std::string_view name) const {
   return std::find(names_.begin(), names_.end(), name) != names_.end();
 }
 
+/// A name that can't be a device's, since nothing makes devices of other names than these.
+bool DevicePlan::is_file_here(std::string_view text) const {
+  std::error_code ignored;
+  return !has_config_file_ && !is_known(text) && std::filesystem::exists(text.substr(0, text.find(',')), ignored);
+}
+
 DeviceSpec DevicePlan::config_device(std::string_view name) const {
   if (!has_config_file_) {
     throw Failure::usage(fmt::format("there is no device '{}' without a configuration", name),
-                         "give --config FILE, or a device such as malloc:64MiB, null:1GiB or file:/path");
+                         "give --config FILE, or a device such as malloc:64MiB, null:1GiB, file:/path or ./file");
   }
   return {.bdev_name = std::string{name}, .call = {}, .path = {}};
 }
@@ -216,7 +224,8 @@ DeviceSpec DevicePlan::add(std::string_view text) {
       spec.call = {{"method", method}, {"params", sized_params(value, spec.bdev_name)}};
     } else if (colon != std::string_view::npos && kind == "bdev" && !is_known(text)) {
       return config_device(value);
-    } else if ((colon != std::string_view::npos && kind == "file") || text.find('/') != std::string_view::npos) {
+    } else if ((colon != std::string_view::npos && kind == "file") || text.find('/') != std::string_view::npos ||
+               is_file_here(text)) {
       spec.bdev_name = free_name("file");
       const std::string_view path = kind == "file" && colon != std::string_view::npos ? value : text;
       spec.call = {{"method", "bdev_aio_create"}, {"params", file_params(path, spec.bdev_name, spec.path)}};

@@ -29,8 +29,8 @@ class DevicePlan {
   explicit DevicePlan(const std::string& config_file = {});
 
   /// `KIND:VALUE[,KEY=VALUE...]` with the kinds of `device_kinds()`, the transport id of an NVMe controller with the
-  /// number of a namespace, a path (something with a slash), or the name of a device of the configuration. Throws
-  /// `Failure` for what cannot be right.
+  /// number of a namespace, a path (something with a slash; without a configuration also an existing file of the
+  /// current folder), or the name of a device of the configuration. Throws `Failure` for what cannot be right.
   DeviceSpec add(std::string_view text);
 
   /// SPDK-shaped configuration: that of the file, then the devices that were added.
@@ -40,6 +40,7 @@ class DevicePlan {
  private:
   std::string free_name(std::string_view stem);
   bool is_known(std::string_view name) const;
+  bool is_file_here(std::string_view text) const;
   /// Throws `Failure` without a configuration.
   DeviceSpec config_device(std::string_view name) const;
 

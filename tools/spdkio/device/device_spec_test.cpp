@@ -45,6 +45,19 @@ TEST(DeviceSpec, PathsAreFiles) {
   EXPECT_EQ(plan.add("/dev/disk/by-path/pci-0000:01:00.0").path, "/dev/disk/by-path/pci-0000:01:00.0");
 }
 
+TEST(DeviceSpec, AFileOfTheCurrentFolderNeedsNoSlash) {
+  FakeRoot folder;
+  folder.file("disk.img", "x").file("config.json", R"({"subsystems": []})");
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(folder.path());
+  DevicePlan plan;
+  EXPECT_EQ(plan.add("disk.img,block_size=4096").path, "disk.img");
+  EXPECT_NE(refusal("other.img").find("without a configuration"), std::string::npos);
+  DevicePlan configured("config.json");
+  EXPECT_EQ(configured.add("disk.img").path, "") << "there it is the name of a device";
+  std::filesystem::current_path(before);
+}
+
 TEST(DeviceSpec, TransportIdsAreNamespacesOfAController) {
   DevicePlan plan;
   const DeviceSpec tcp = plan.add("trtype:TCP traddr:127.0.0.1 trsvcid:4421 subnqn:nqn.2026-11.io.example:disk ns:3");
