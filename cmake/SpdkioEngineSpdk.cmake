@@ -1,58 +1,33 @@
-# The spdk engine: src/engine_spdk and an installed SPDK as one shared object, which the library loads by name.
+# The spdk engine: src/engine_spdk and an installed SPDK, as one shared object that the library loads by name, and as an
+# archive that a program links in.
 #
 #   SPDKIO_SPDK = AUTO | ON | OFF      whether to build it; ON makes a missing SPDK an error
 #   PKG_CONFIG_PATH, CMAKE_PREFIX_PATH where SPDK was installed to, when pkg-config does not know
-#
-# The target spdkio::sys is SPDK itself: headers, and the link line with whole archives where parts register themselves.
 include_guard(GLOBAL)
-include(PkgConf)
+include(SpdkioFindSpdk)
 
 set(SPDKIO_SPDK AUTO CACHE STRING "Build the spdk engine: AUTO (when pkg-config finds SPDK), ON, OFF")
 set_property(CACHE SPDKIO_SPDK PROPERTY STRINGS AUTO ON OFF)
+option(SPDKIO_TOOL_LINK_SPDK "Link the spdk engine into the spdkio program" OFF)
 
 set(SPDKIO_MINIMUM_SPDK 24.9)
 
 function(_spdkio_no_spdk reason)
-  if(SPDKIO_SPDK STREQUAL "ON")
-    message(FATAL_ERROR "SPDKIO_SPDK is ON, but ${reason}")
+  if(SPDKIO_SPDK STREQUAL "ON" OR SPDKIO_TOOL_LINK_SPDK)
+    message(FATAL_ERROR "The spdk engine was asked for, but ${reason}")
   endif()
   message(STATUS "spdk engine: not built, ${reason}")
 endfunction()
 
-# What SPDK this is stands in a header; the versions in its .pc files are those of single libraries.
-function(_spdkio_spdk_version directories out)
-  set(${out} "" PARENT_SCOPE)
-  find_file(header spdk/version.h HINTS ${directories} NO_CACHE)
-  if(NOT header)
-    return()
-  endif()
-  file(STRINGS "${header}" lines REGEX "^#define SPDK_VERSION_(MAJOR|MINOR)[ \t]+[0-9]+")
-  if("${lines}" MATCHES "MAJOR[ \t]+([0-9]+).*MINOR[ \t]+([0-9]+)")
-    set(${out} "${CMAKE_MATCH_1}.${CMAKE_MATCH_2}" PARENT_SCOPE)
-  endif()
-endfunction()
-
 function(spdkio_add_engine_spdk)
   if(NOT SPDKIO_SPDK STREQUAL "AUTO" AND NOT SPDKIO_SPDK)
+    if(SPDKIO_TOOL_LINK_SPDK)
+      message(FATAL_ERROR "SPDKIO_TOOL_LINK_SPDK needs the spdk engine, which SPDKIO_SPDK=${SPDKIO_SPDK} leaves out")
+    endif()
     message(STATUS "spdk engine: not built (SPDKIO_SPDK=${SPDKIO_SPDK})")
     return()
   endif()
-  if(NOT BUILD_SHARED_LIBS)
-    # A program's static copy of the library and the module would each have their own.
-    _spdkio_no_spdk("a module needs the shared library: configure with -D BUILD_SHARED_LIBS=ON")
-    return()
-  endif()
-  set(modules spdk_event_bdev spdk_event_nvmf spdk_event_accel spdk_event_sock spdk_event_iobuf spdk_event_keyring
-    spdk_event_vmd spdk_env_dpdk spdk_env_dpdk_rpc spdk_syslibs
-    numa)  # of DPDK's archives, which SPDK's .pc files do not know
-  # The reactors are ours, so SPDK's and the scheduler that moves threads between them stay out.
-  set(without spdk_event spdk_event_scheduler)
-  spdkio_pkgconf(spdkio::sys PREFIX spdk QUIET STATIC MODULES ${modules} WITHOUT ${without}
-    FORCE_WHOLE_ARCHIVE "spdk_*" "rte_*")
-  if(NOT spdk_FOUND AND spdk_ERROR_KIND STREQUAL "FORCE_NO_ARCHIVE")
-    # Installed as shared libraries alone: those run their constructors, but keep no name to themselves.
-    spdkio_pkgconf(spdkio::sys PREFIX spdk QUIET MODULES ${modules} WITHOUT ${without})
-  endif()
+  spdkio_find_spdk(GLOBAL)
   if(NOT spdk_FOUND)
     if(spdk_ERROR_KIND STREQUAL "NOT_FOUND")
       _spdkio_no_spdk("pkg-config does not find SPDK: install SPDK 24.09 or newer (./configure --with-shared && make install) and name its lib/pkgconfig in PKG_CONFIG_PATH")
@@ -61,33 +36,66 @@ function(spdkio_add_engine_spdk)
     endif()
     return()
   endif()
-
-  _spdkio_spdk_version("${spdk_INCLUDE_DIRS}" version)
-  if(version VERSION_LESS SPDKIO_MINIMUM_SPDK)
-    _spdkio_no_spdk("it needs SPDK 24.09 or newer, and found '${version}' in ${spdk_INCLUDE_DIRS}")
+  if(spdk_VERSION VERSION_LESS SPDKIO_MINIMUM_SPDK)
+    _spdkio_no_spdk("it needs SPDK 24.09 or newer, and found '${spdk_VERSION}' in ${spdk_INCLUDE_DIRS}")
     return()
   endif()
 
   _spdkio_split_sources(src/engine_spdk sources tests)
-  add_library(spdkio_engine_spdk MODULE ${sources})
-  set_target_properties(spdkio_engine_spdk PROPERTIES
-    OUTPUT_NAME spdkio-engine-spdk
-    # Not beside the library: programs of the build tree find it when SPDKIO_ENGINE_PATH says so.
-    LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/engines")
-  _spdkio_compile_settings(spdkio_engine_spdk)
-  target_compile_definitions(spdkio_engine_spdk PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
-  target_link_libraries(spdkio_engine_spdk PRIVATE spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} spdkio::sys)
-  # What SPDK and DPDK define stays inside; ours is shared with the library.
-  target_link_options(spdkio_engine_spdk PRIVATE "LINKER:--exclude-libs,ALL" "LINKER:-z,defs")
-  message(STATUS "spdk engine: built with the SPDK ${version} that pkg-config finds")
+  set(module "${PROJECT_SOURCE_DIR}/src/engine_spdk/module.cpp")
+  set(linked "${PROJECT_SOURCE_DIR}/src/engine_spdk/linked.cpp")
+  list(REMOVE_ITEM sources "${module}" "${linked}")
+  add_library(spdkio_engine_spdk_objects OBJECT ${sources})
+  set(targets spdkio_engine_spdk_objects)
+
+  # A program that links it finds the engine by a static object in the archive, which no code names: -u is what makes
+  # the linker take it. Beside that, an archive with its link line is all that a foreign build needs; installed object
+  # files would be linked without -u, but every build system but CMake would have to be given them one by one.
+  add_library(spdkio_engine_spdk_static STATIC "${linked}" $<TARGET_OBJECTS:spdkio_engine_spdk_objects>)
+  add_library(spdkio::engine_spdk ALIAS spdkio_engine_spdk_static)
+  set_target_properties(spdkio_engine_spdk_static PROPERTIES OUTPUT_NAME spdkio-engine-spdk EXPORT_NAME engine_spdk)
+  target_link_options(spdkio_engine_spdk_static INTERFACE "LINKER:-u,spdkio_linked_engine_spdk")
+  target_include_directories(spdkio_engine_spdk_static PRIVATE "${PROJECT_SOURCE_DIR}/src")
+  target_link_libraries(spdkio_engine_spdk_static PUBLIC spdkio::spdkio PRIVATE spdkio::sys $<BUILD_INTERFACE:spdkio_warnings>)
+  set(forms "to be linked in")
+
+  # A program's static copy of the library and the module would each have their own.
+  if(BUILD_SHARED_LIBS)
+    add_library(spdkio_engine_spdk MODULE "${module}" $<TARGET_OBJECTS:spdkio_engine_spdk_objects>)
+    set_target_properties(spdkio_engine_spdk PROPERTIES
+      OUTPUT_NAME spdkio-engine-spdk
+      # Not beside the library: programs of the build tree find it when SPDKIO_ENGINE_PATH says so.
+      LIBRARY_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/engines")
+    # What SPDK and DPDK define stays inside; ours is shared with the library.
+    target_link_options(spdkio_engine_spdk PRIVATE "LINKER:--exclude-libs,ALL" "LINKER:-z,defs")
+    list(APPEND targets spdkio_engine_spdk)
+    set(forms "as a module and ${forms}")
+  endif()
+
+  foreach(target IN LISTS targets)
+    _spdkio_compile_settings(${target})
+    target_compile_definitions(${target} PRIVATE SPDKIO_VERSION="${PROJECT_VERSION}")
+    target_link_libraries(${target} PRIVATE spdkio::spdkio ${SPDKIO_ALL_DEPENDENCIES} spdkio::sys)
+  endforeach()
+  message(STATUS "spdk engine: built with the SPDK ${spdk_VERSION} that pkg-config finds, ${forms}")
+
   if(SPDKIO_BUILD_BENCH)
     add_executable(bench_spdk_callbacks bench/spdk/callbacks.cpp)
     target_link_libraries(bench_spdk_callbacks PRIVATE spdkio::sys spdkio_warnings)
     add_executable(bench_spdk_coroutines bench/spdk/coroutines.cpp)
     target_link_libraries(bench_spdk_coroutines PRIVATE spdkio::spdkio spdkio_warnings)
-    add_dependencies(bench_spdk_coroutines spdkio_engine_spdk)
+    if(BUILD_SHARED_LIBS)
+      add_dependencies(bench_spdk_coroutines spdkio_engine_spdk)
+    else()
+      target_link_libraries(bench_spdk_coroutines PRIVATE spdkio::engine_spdk)
+    endif()
   endif()
   if(SPDKIO_INSTALL)
-    install(TARGETS spdkio_engine_spdk LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT lib)
+    if(BUILD_SHARED_LIBS)
+      install(TARGETS spdkio_engine_spdk LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT lib)
+    endif()
+    install(TARGETS spdkio_engine_spdk_static EXPORT spdkioEngineSpdkTargets
+      ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT dev)
   endif()
+  set(SPDKIO_BUILT_WITH_SPDK "${spdk_VERSION}" PARENT_SCOPE)
 endfunction()

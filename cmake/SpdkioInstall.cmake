@@ -11,6 +11,10 @@ install(TARGETS spdkio EXPORT spdkioTargets
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/spdkio" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT dev
   FILES_MATCHING PATTERN "*.hpp")
 install(EXPORT spdkioTargets NAMESPACE spdkio:: DESTINATION "${SPDKIO_CMAKE_DIR}" COMPONENT dev)
+if(TARGET spdkio_engine_spdk_static)
+  install(EXPORT spdkioEngineSpdkTargets NAMESPACE spdkio:: DESTINATION "${SPDKIO_CMAKE_DIR}" COMPONENT dev)
+  install(FILES cmake/SpdkioFindSpdk.cmake DESTINATION "${SPDKIO_CMAKE_DIR}" COMPONENT dev)
+endif()
 
 configure_package_config_file(cmake/spdkioConfig.cmake.in "${PROJECT_BINARY_DIR}/package/spdkioConfig.cmake"
   INSTALL_DESTINATION "${SPDKIO_CMAKE_DIR}")

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/linked_engine.hpp"
+
 namespace spdkio::app {
 namespace {
 
@@ -62,7 +64,7 @@ Loaded load(std::string_view name) {
 std::unique_ptr<engine::Engine> start_engine_module(std::string_view name, const EnvOptions& options,
                                                     bool main_on_caller) {
   const Loaded module = load(name);
-  auto* const start = reinterpret_cast<StartEngine*>(::dlsym(module.handle, "spdkio_start_engine"));
+  auto* const start = reinterpret_cast<engine::StartEngine*>(::dlsym(module.handle, "spdkio_start_engine"));
   if (start == nullptr) {
     throw Error(Misuse::invalid_argument,
                 fmt::format("{} is no engine module: it has no spdkio_start_engine", module.path));

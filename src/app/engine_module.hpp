@@ -10,11 +10,8 @@
 
 namespace spdkio::app {
 
-/// What a module `libspdkio-engine-<name>.so` exports under the name `spdkio_start_engine`. `library_version` is that
-/// of the library that loads it; a module built for another one gives null. May throw Error.
-using StartEngine = engine::Engine*(const char* library_version, const EnvOptions& options, bool main_on_caller);
-
-/// Loads a module and starts its engine. It is looked for in the folders of the environment variable SPDKIO_ENGINE_PATH
+/// Loads the module `libspdkio-engine-<name>.so` and starts its engine: it exports an `engine::StartEngine` under the
+/// name `spdkio_start_engine`. It is looked for in the folders of the environment variable SPDKIO_ENGINE_PATH
 /// (separated by ':'), in that of this library, and where the dynamic linker looks. It stays loaded. Throws ENOENT that
 /// lists where it was looked for, or Misuse::invalid_argument when what was found is no module for this library.
 std::unique_ptr<engine::Engine> start_engine_module(std::string_view name, const EnvOptions& options,

@@ -9,6 +9,7 @@
 #include <string>
 
 #include "app/engine_module.hpp"
+#include "engine/linked_engine.hpp"
 #include "engine_embedded/embedded_engine.hpp"
 
 namespace spdkio::app {
@@ -20,7 +21,15 @@ std::unique_ptr<engine::Engine> start_embedded(const EnvOptions& options, bool m
 }
 
 std::unique_ptr<engine::Engine> start_spdk(const EnvOptions& options, bool main_on_caller) {
-  return start_engine_module("spdk", options, main_on_caller);
+  engine::StartEngine* const linked = engine::LinkedEngine::find("spdk");
+  if (linked == nullptr) return start_engine_module("spdk", options, main_on_caller);
+  std::unique_ptr<engine::Engine> engine(linked(SPDKIO_VERSION, options, main_on_caller));
+  if (engine == nullptr) {
+    throw Error(
+        Misuse::invalid_argument,
+        fmt::format("the spdk engine in this program is of another version than {} of this library", SPDKIO_VERSION));
+  }
+  return engine;
 }
 
 constexpr std::array<EngineEntry, 2> all_engines{{

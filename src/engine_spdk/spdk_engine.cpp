@@ -9,6 +9,8 @@
 
 #include <spdk/init.h>
 
+#include <string_view>
+
 #include "engine_spdk/environment.hpp"
 
 namespace spdkio::spdk {
@@ -86,6 +88,12 @@ Task<> SpdkEngine::stop_services() {
   };
   auto ended = control_.call(begin);
   co_await std::move(ended);
+}
+
+engine::Engine* start_spdk_engine(const char* library_version, const EnvOptions& options, bool main_on_caller) {
+  if (std::string_view(library_version) != SPDKIO_VERSION) return nullptr;
+  using embedded::MainReactor;
+  return new SpdkEngine(options, main_on_caller ? MainReactor::caller : MainReactor::own_thread);
 }
 
 }  // namespace spdkio::spdk

@@ -50,4 +50,7 @@ class SpdkEngine final : public engine::Engine {
   embedded::ReactorGroup reactors_;  // last: what runs on them uses the others
 };
 
+/// See `engine::StartEngine`.
+engine::Engine* start_spdk_engine(const char* library_version, const EnvOptions& options, bool main_on_caller);
+
 }  // namespace spdkio::spdk

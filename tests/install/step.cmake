@@ -53,8 +53,12 @@ endfunction()
 function(build_consumer found_at)
   set(build "${WORK_DIR}/consumer_${step}")
   file(REMOVE_RECURSE "${build}")
-  run("${CMAKE_COMMAND}" -G Ninja -S "${CONSUMER_DIR}" -B "${build}"
-    "-DCMAKE_CXX_COMPILER=${COMPILER}" -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=${found_at}"
+  set(project "${CONSUMER_DIR}")
+  if(ARGC GREATER 1)
+    set(project "${ARGV1}")
+  endif()
+  run("${CMAKE_COMMAND}" -G Ninja -S "${project}" -B "${build}"
+    "-DCMAKE_CXX_COMPILER=${COMPILER}" -DCMAKE_BUILD_TYPE=Release "-DCMAKE_PREFIX_PATH=${found_at};${SPDK_PREFIX_PATH}"
     -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF)
   run("${CMAKE_COMMAND}" --build "${build}")
   file(STRINGS "${build}/CMakeCache.txt" found REGEX "^spdkio_DIR:PATH=")
@@ -66,6 +70,7 @@ function(build_consumer found_at)
   if(NOT run_output MATCHES "consumer: ok")
     message(FATAL_ERROR "the consumer did not finish:\n${run_output}")
   endif()
+  set(run_output "${run_output}" PARENT_SCOPE)
 endfunction()
 
 if(step STREQUAL "prefix")
@@ -79,6 +84,29 @@ if(step STREQUAL "prefix")
 
 elseif(step STREQUAL "find_package")
   build_consumer("${prefix}")
+
+elseif(step STREQUAL "linked_engine")
+  # A file of the module's name lies where modules are looked for first. It is none, so whoever loads it fails.
+  file(WRITE "${WORK_DIR}/modules/libspdkio-engine-spdk.so" "no module")
+  set(ENV{SPDKIO_ENGINE_PATH} "${WORK_DIR}/modules")
+  build_consumer("${prefix}" "${CONSUMER_DIR}_spdk")
+  if(NOT run_output MATCHES "spdk [0-9.]+ \\(spdkio ${VERSION}\\)")
+    message(FATAL_ERROR "the engine gives another version:\n${run_output}")
+  endif()
+
+elseif(step STREQUAL "no_linked_engine")
+  # Without SPDK, the component is refused with a reason, and everything else is as usable as before.
+  set(build "${WORK_DIR}/consumer_${step}")
+  file(REMOVE_RECURSE "${build}")
+  set(ENV{PKG_CONFIG_PATH} "")
+  set(ENV{PKG_CONFIG_LIBDIR} "${WORK_DIR}/nowhere")
+  execute_process(COMMAND "${CMAKE_COMMAND}" -G Ninja -S "${CONSUMER_DIR}_spdk" -B "${build}"
+    "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${prefix}" -DCMAKE_FIND_USE_PACKAGE_REGISTRY=OFF
+    RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  string(REGEX REPLACE "[ \n]+" " " output "${output}")
+  if(result EQUAL 0 OR NOT output MATCHES "spdkio's engine_spdk: (this installation was built without it|.*pkg-config)")
+    message(FATAL_ERROR "configuring without SPDK gave ${result}:\n${output}")
+  endif()
 
 elseif(step STREQUAL "pkg_config")
   set(ENV{PKG_CONFIG_PATH} "${prefix}/${LIBDIR}/pkgconfig")
