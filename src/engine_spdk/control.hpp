@@ -22,7 +22,7 @@ namespace spdkio::spdk {
 
 /// SPDK wants start-up, registration and RPC on one thread, its app thread, and some of that takes long: it has an OS
 /// thread of its own, so that it holds up no reactor and answers also where there are none. Its Thread sleeps when
-/// there is nothing to do, and looks once a millisecond.
+/// there is nothing to do, and looks once a millisecond unless SPDK's interrupt mode tells it when to.
 class Control {
  public:
   /// `set_up` runs on the new OS thread before anything else; what it throws is thrown here. It sleeps when idle in
@@ -75,11 +75,13 @@ class Control {
   }
 
  private:
-  void begin(const std::function<void()>& set_up);
+  void begin(PollMode poll_mode, const std::function<void()>& set_up);
+  PollResult poll_foreign();
   void end() noexcept;
 
   std::optional<LightThreads> threads_;
   LightThread* app_ = nullptr;
+  std::optional<Poller> napper_;  // has it look once a millisecond
   std::optional<Poller> foreign_;
   OsThread os_thread_;  // last: it uses the others
 };

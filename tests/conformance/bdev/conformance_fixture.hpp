@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -26,14 +27,25 @@ using namespace std::chrono_literals;
 using bdev::IoType;
 using ::testing::HasSubstr;
 
+/// What the environment variable SPDKIO_CONFORMANCE_POLL_MODE names: `interrupt` has the spdk engine use SPDK's
+/// interrupt mode.
+inline PollMode poll_mode_of_environment() {
+  const char* name = std::getenv("SPDKIO_CONFORMANCE_POLL_MODE");
+  if (name == nullptr) return PollMode::adaptive;
+  const auto mode = poll_mode_from(name);
+  if (!mode) throw Error(Misuse::invalid_argument, std::string("SPDKIO_CONFORMANCE_POLL_MODE is ") + name);
+  return *mode;
+}
+
 /// A running engine, an attached Thread and a folder.
 class EngineTest : public ::testing::Test {
  protected:
+  virtual PollMode poll_mode() const { return poll_mode_of_environment(); }
   void SetUp() override {
     std::string pattern = (std::filesystem::temp_directory_path() / "spdkio-conformance-XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
-    env_.emplace(Env::start({.name = "conformance", .no_pci = true, .no_huge = true}));
+    env_.emplace(Env::start({.name = "conformance", .no_pci = true, .no_huge = true, .poll_mode = poll_mode()}));
     thread_.emplace(Thread::attach("conformance"));
   }
   void TearDown() override {
