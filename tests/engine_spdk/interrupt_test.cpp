@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <thread>
 
@@ -146,15 +147,15 @@ TEST_F(SpdkInterruptTest, TimersOfSpdksModulesRun) {
 TEST_F(SpdkInterruptTest, ThreadsThatSleepHearOfEachOther) {
   make_aio("Disk");
   BdevDesc desc = open("Disk");
-  constexpr int threads = 3;
+  constexpr std::size_t threads = 3;
   std::atomic<bool> stop{false};
   std::vector<ThreadHandle> handles(threads);
-  std::atomic<int> up{0};
+  std::atomic<std::size_t> up{0};
   std::vector<std::thread> others;
-  for (int i = 0; i < threads; ++i) {
+  for (std::size_t i = 0; i < threads; ++i) {
     others.emplace_back([&, i] {
       Thread thread = Thread::attach("sleeper");
-      handles[static_cast<std::size_t>(i)] = thread.handle();
+      handles[i] = thread.handle();
       ++up;
       auto* const core = spdkio::detail::ThreadCore::current();
       while (!stop) {
@@ -177,6 +178,10 @@ TEST_F(SpdkInterruptTest, ThreadsThatSleepHearOfEachOther) {
     co_await desc.read(channel, data, blocks(0, 1));
     co_await done.wait();
   };
+  auto release = [](Event& done) -> Task<> {
+    done.set();
+    co_return;
+  };
   auto all = [&]() -> Task<> {
     for (int round = 0; round < 5; ++round) {
       for (const ThreadHandle& thread : handles) {
@@ -184,15 +189,18 @@ TEST_F(SpdkInterruptTest, ThreadsThatSleepHearOfEachOther) {
         co_await std::move(there);
       }
     }
-    Event done;
+    std::array<Event, threads> done;  // each of its own Thread
     Scope scope;
-    for (const ThreadHandle& thread : handles) scope.spawn(on(thread, [&] { return hold(done); }));
+    for (std::size_t i = 0; i < threads; ++i) scope.spawn(on(handles[i], [&, i] { return hold(done[i]); }));
     for (int round = 0; round < 20; ++round) {
       co_await sleep_for(1ms);
-      auto asked = call_spdk("bdev_get_iostat", {{"name", "Disk"}});
+      auto asked = call_spdk("bdev_get_iostat", nullptr);
       co_await std::move(asked);
     }
-    done.set();
+    for (std::size_t i = 0; i < threads; ++i) {
+      auto there = on(handles[i], [&, i] { return release(done[i]); });
+      co_await std::move(there);
+    }
     co_await scope.join();
   };
   const auto ended = run(all());
