@@ -18,6 +18,8 @@ struct Surroundings {
   std::function<IoUringProbe()> probe_io_uring;
   /// Folders in which an engine module would be looked for, in that order.
   std::vector<std::string> module_folders;
+  /// The spdk engine is part of this program.
+  bool spdk_linked_in = false;
 };
 
 Section check_system(const Surroundings& here);

@@ -15,6 +15,8 @@
 #include <filesystem>
 #include <memory>
 
+#include "engine/linked_engine.hpp"
+
 namespace spdkio::tool {
 namespace {
 
@@ -65,7 +67,9 @@ void require(const std::vector<Section>& sections, const std::vector<std::string
 }
 
 ExitCode run(const DoctorOptions& options, Session& session) {
-  Surroundings here{.root = SystemRoot{options.sysroot}, .module_folders = module_folders(session.get_env)};
+  Surroundings here{.root = SystemRoot{options.sysroot},
+                    .module_folders = module_folders(session.get_env),
+                    .spdk_linked_in = engine::LinkedEngine::find("spdk") != nullptr};
   // A tree that stands in for the machine says nothing about the kernel that runs this.
   here.probe_io_uring = here.root.is_live() ? probe_io_uring : [] { return IoUringProbe{.setup_errno = ENOSYS}; };
   const auto sections = examine(here);

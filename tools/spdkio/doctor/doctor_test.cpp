@@ -282,6 +282,15 @@ TEST_F(Doctor, EngineModules) {
   EXPECT_EQ(find(check_engines, "engine_spdk").level, Level::ok);
 }
 
+TEST_F(Doctor, EngineThatIsLinkedInNeedsNoModule) {
+  Surroundings surroundings = here();
+  surroundings.spdk_linked_in = true;
+  const Finding finding = check_engines(surroundings).findings.back();
+  EXPECT_EQ(finding.id, "engine_spdk");
+  EXPECT_EQ(finding.level, Level::ok);
+  EXPECT_EQ(finding.value, "built in");
+}
+
 TEST_F(Doctor, TextHasFixesOnOneLineAndASummary) {
   fake_.file("/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages", "0\n");
   std::ostringstream out;

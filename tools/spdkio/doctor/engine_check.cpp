@@ -23,6 +23,11 @@ std::string installed_spdk(const SystemRoot& root) {
 
 Finding spdk(const Surroundings& here) {
   Finding finding{.id = "engine_spdk", .title = "spdk"};
+  if (here.spdk_linked_in) {
+    finding.value = "built in";
+    finding.data = {{"builtin", true}};
+    return finding;
+  }
   std::string found;
   for (const std::string& folder : here.module_folders) {
     const std::string path = fmt::format("{}/{}", folder, spdk_module);
