@@ -1,9 +1,7 @@
 // The discovery log page of a target.
-#include <spdkio/base/error.hpp>
 #include <spdkio/spec/discovery.hpp>
 #include <spdkio/spec/fabrics.hpp>
 
-#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -66,20 +64,6 @@ void append(DiscoveryLog& log, const LogEntry& entry) {
   log.insert(log.end(), bytes, bytes + sizeof entry);
 }
 
-bool same_service(const nvme::TransportId& a, const nvme::TransportId& b) noexcept {
-  return a.trtype == b.trtype && a.traddr == b.traddr && a.trsvcid == b.trsvcid && a.subnqn == b.subnqn;
-}
-
-/// With what may be left out filled in.
-nvme::TransportId complete(nvme::TransportId where) {
-  if (where.trsvcid.empty()) where.trsvcid = "4420";
-  if (where.subnqn.empty()) where.subnqn = spec::fabrics::discovery_nqn;
-  if (where.adrfam == nvme::AddressFamily::unspecified) {
-    where.adrfam = where.traddr.find(':') == std::string::npos ? nvme::AddressFamily::ipv4 : nvme::AddressFamily::ipv6;
-  }
-  return where;
-}
-
 }  // namespace
 
 std::shared_ptr<const DiscoveryLog> TargetState::discovery_log(const HostConnect& host) const {
@@ -95,7 +79,7 @@ std::shared_ptr<const DiscoveryLog> TargetState::discovery_log(const HostConnect
     }
   }
   std::uint16_t port_id = 0;
-  for (const Referral& referral : referrals_) {
+  for (const Referral& referral : referrals()) {
     append(*log, entry_for(referral, port_id++, transport_ ? transport_->max_aq_depth : 32));
     ++records;
   }
@@ -112,40 +96,6 @@ void TargetState::discovery_changed() {
     [[maybe_unused]] const auto sent =
         controller->thread.send([controller = controller] { controller->discovery_log_changed(); });
   }
-}
-
-void TargetState::add_referral(Referral referral) {
-  if (referral.where.trtype == nvme::TransportType::pcie) {
-    throw Error(Misuse::invalid_argument, "a referral is to a discovery service on a network")
-        .with_operation("add_referral");
-  }
-  referral.where = complete(std::move(referral.where));
-  referral.where.check();
-  const auto address = nvme::tcp::SocketAddress::parse(referral.where.traddr, 0);
-  if (address && address->is_any()) {
-    throw Error(Misuse::invalid_argument, referral.where.traddr + " is no address that a host could connect to")
-        .with_operation("add_referral");
-  }
-  if (std::ranges::any_of(referrals_, [&](const Referral& each) { return same_service(each.where, referral.where); })) {
-    throw Error(std::errc::file_exists, "that discovery service is listed already")
-        .with_operation("add_referral")
-        .with_device(referral.where.to_string());
-  }
-  referrals_.push_back(std::move(referral));
-  discovery_changed();
-}
-
-void TargetState::remove_referral(const nvme::TransportId& where) {
-  const nvme::TransportId wanted = complete(where);
-  const auto found =
-      std::ranges::find_if(referrals_, [&](const Referral& each) { return same_service(each.where, wanted); });
-  if (found == referrals_.end()) {
-    throw Error(std::errc::no_such_file_or_directory, "no such discovery service is listed")
-        .with_operation("remove_referral")
-        .with_device(wanted.to_string());
-  }
-  referrals_.erase(found);
-  discovery_changed();
 }
 
 }  // namespace spdkio::nvmf

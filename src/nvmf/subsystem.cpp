@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "nvmf/subsystem_state.hpp"
+#include "nvmf/subsystem_backend.hpp"
 
 namespace spdkio::nvmf {
 

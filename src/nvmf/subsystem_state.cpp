@@ -4,139 +4,39 @@
 #include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
 #include <spdkio/runtime/as_result.hpp>
-#include <spdkio/spec/fabrics.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
+#include <set>
 #include <utility>
 
+#include "nvmf/namespace_device.hpp"
 #include "nvmf/poll_group.hpp"
 #include "nvmf/target_state.hpp"
 
 namespace spdkio::nvmf {
-namespace {
-
-constexpr std::string_view claimer = "NVMe-oF Target";
-/// All namespaces of this process share it: one device may be in several subsystems.
-constexpr std::uint64_t claim_key = 0x6E76'6D66;
-constexpr std::uint32_t most_namespaces = 1024;
-
-[[noreturn]] void refuse(const std::string& nqn, std::string what) {
-  throw Error(Misuse::invalid_argument, std::move(what)).with_operation("nvmf subsystem").with_device(nqn);
-}
-
-void check_text(const std::string& nqn, std::string_view name, std::string_view text, std::size_t longest) {
-  const bool printable = std::ranges::all_of(text, [](char c) { return c >= 0x20 && c <= 0x7E; });
-  if (!printable || text.size() > longest) {
-    refuse(nqn, fmt::format("{} must be at most {} printable ASCII characters", name, longest));
-  }
-}
-
-void check_device(const bdev::DeviceState& device) {
-  const bdev::Geometry& geometry = device.geometry();
-  const auto fail = [&device](std::string what) {
-    throw Error(Misuse::invalid_argument, std::move(what)).with_operation("add_namespace").with_device(device.name());
-  };
-  if (geometry.metadata_size != 0 && !geometry.metadata_interleaved) {
-    fail("separate metadata can't be carried over fabrics; a device with interleaved metadata can be a namespace");
-  }
-  if (geometry.zone_size_blocks != 0) fail("this target has no zoned namespaces");
-  const std::uint32_t data = geometry.block_size - (geometry.metadata_interleaved ? geometry.metadata_size : 0);
-  if (data < 512 || !std::has_single_bit(data)) {
-    fail(fmt::format("blocks of {} bytes can't be a namespace: a power of two from 512 is needed", data));
-  }
-}
-
-bool same_address(const nvme::TransportId& a, const nvme::TransportId& b) noexcept {
-  return a.trtype == b.trtype && a.traddr == b.traddr && a.trsvcid == b.trsvcid;
-}
-
-}  // namespace
-
-std::string_view to_string(SubsystemStatus status) noexcept {
-  switch (status) {
-    case SubsystemStatus::inactive: return "inactive";
-    case SubsystemStatus::active: return "active";
-    case SubsystemStatus::paused: return "paused";
-    case SubsystemStatus::removed: return "removed";
-  }
-  return "unknown";
-}
 
 SubsystemState::SubsystemState(TargetState& target, std::string nqn, const SubsystemOptions& options)
-    : target_(target),
-      nqn_(std::move(nqn)),
-      discovery_(nqn_ == spec::fabrics::discovery_nqn),
-      serial_number_(options.serial_number),
-      model_number_(options.model_number),
-      max_namespaces_(options.max_namespaces),
-      min_cntlid_(options.min_cntlid),
-      max_cntlid_(options.max_cntlid),
-      any_host_(options.allow_any_host),
-      next_cntlid_(options.min_cntlid) {
-  if (const std::string problem = spec::fabrics::nqn_problem(nqn_); !problem.empty()) {
-    refuse(nqn_, fmt::format("'{}' is no NQN: {}", nqn_, problem));
-  }
-  check_text(nqn_, "serial_number", serial_number_, 20);
-  check_text(nqn_, "model_number", model_number_, 40);
-  if (max_namespaces_ < 1 || max_namespaces_ > most_namespaces) {
-    refuse(nqn_, fmt::format("max_namespaces must be 1 to {}", most_namespaces));
-  }
-  if (min_cntlid_ < 1 || max_cntlid_ > 0xFFEF || min_cntlid_ > max_cntlid_) {
-    refuse(nqn_, "min_cntlid and max_cntlid must be 1 to 65519, in that order");
-  }
-}
-
-void SubsystemState::require_usable(const char* operation) const {
-  target_.require_home(operation);
-  if (status_ == SubsystemStatus::removed) {
-    throw Error(std::errc::no_such_device, "the subsystem was destroyed").with_operation(operation).with_device(nqn_);
-  }
-}
+    : SubsystemBackend(target, std::move(nqn), options), target_(target), next_cntlid_(options.min_cntlid) {}
 
 // ---- namespaces
 
 Task<std::uint32_t> SubsystemState::add_namespace(std::string bdev_name, NamespaceOptions options) {
   const auto self = shared_from_this();
-  const ErrorContext doing("adding {} to subsystem {}", bdev_name, nqn_);
+  const ErrorContext doing("adding {} to subsystem {}", bdev_name, nqn());
   const auto guard = co_await changing_.lock();
   require_usable("add_namespace");
-  if (discovery_) refuse(nqn_, "a discovery subsystem has no namespaces");
-  std::uint32_t nsid = options.nsid;
-  if (nsid == 0) {
-    nsid = 1;
-    while (namespaces_.contains(nsid)) ++nsid;
-  }
-  if (nsid > max_namespaces_) {
-    throw Error(std::errc::no_space_on_device,
-                fmt::format("the subsystem has room for namespaces 1 to {}", max_namespaces_))
-        .with_operation("add_namespace")
-        .with_device(nqn_);
-  }
-  if (namespaces_.contains(nsid)) {
-    throw Error(std::errc::file_exists, fmt::format("namespace {} exists", nsid))
-        .with_operation("add_namespace")
-        .with_device(nqn_);
-  }
-
-  bool writable = true;
-  auto opening = BdevDesc::open(bdev_name, Access::read_write);
-  auto opened = co_await as_result(std::move(opening));
-  if (!opened && opened.error().code() == Misuse::read_only) {
-    writable = false;
-    auto reading = BdevDesc::open(bdev_name, Access::read_only);
-    opened = co_await as_result(std::move(reading));
-  }
-  if (!opened) throw Error(opened.error()).with_context(fmt::format("while adding it to {}", nqn_));
-  auto desc = std::make_shared<BdevDesc>(std::move(*opened));
+  if (is_discovery()) refuse("a discovery subsystem has no namespaces");
+  std::set<std::uint32_t> taken;
+  for (const auto& [each, ns] : namespaces_) taken.insert(each);
+  const std::uint32_t nsid = choose_nsid(options.nsid, taken);
+  auto opening = open_namespace_device(bdev_name, nqn(), ZonedDevices::refused);
+  const NamespaceDevice opened = co_await std::move(opening);
+  const std::shared_ptr<BdevDesc> desc = opened.desc;
   std::exception_ptr failure;
   try {
-    check_device(desc->state()->device());
-    desc->claim(writable ? bdev::Claim::read_many_write_shared : bdev::Claim::read_many_write_none,
-                std::string(claimer), claim_key);
     auto traits = std::make_shared<NamespaceTraits>();
     traits->nsid = nsid;
     traits->bdev_name = desc->name();
@@ -145,7 +45,7 @@ Task<std::uint32_t> SubsystemState::add_namespace(std::string bdev_name, Namespa
     traits->nguid = options.nguid;
     if (std::ranges::all_of(traits->nguid, [](std::uint8_t b) { return b == 0; })) traits->nguid = traits->uuid.bytes;
     traits->eui64 = options.eui64;
-    traits->writable = writable;
+    traits->writable = opened.writable;
     co_await add_to_groups(traits);
     namespaces_[nsid] = {traits, desc};
   } catch (...) {
@@ -164,7 +64,7 @@ Task<std::uint32_t> SubsystemState::add_namespace(std::string bdev_name, Namespa
 Task<> SubsystemState::add_to_groups(std::shared_ptr<const NamespaceTraits> traits) {
   for (const auto& group : target_.groups()) {
     auto add = [group = group.get(), this, traits] {
-      if (SubsystemView* const view = group->view(nqn_)) view->add(traits);
+      if (SubsystemView* const view = group->view(nqn())) view->add(traits);
     };
     co_await group->thread().call(add);
   }
@@ -173,7 +73,7 @@ Task<> SubsystemState::add_to_groups(std::shared_ptr<const NamespaceTraits> trai
 Task<> SubsystemState::remove_from_groups(std::uint32_t nsid) {
   for (const auto& group : target_.groups()) {
     auto remove = [group = group.get(), this, nsid]() -> Task<> {
-      if (SubsystemView* const view = group->view(nqn_)) return view->remove(nsid);
+      if (SubsystemView* const view = group->view(nqn())) return view->remove(nsid);
       return []() -> Task<> { co_return; }();
     };
     co_await group->thread().call(remove);
@@ -188,7 +88,7 @@ Task<> SubsystemState::watch(std::shared_ptr<SubsystemState> self, std::uint32_t
         self->announce_namespace(nsid);
       } else if (event->type == bdev::BdevEventType::remove) {
         log::info("nvmf: block device '{}' was removed, and with it namespace {} of {}", desc->name(), nsid,
-                  self->nqn_);
+                  self->nqn());
         co_await self->remove_namespace(nsid);
         co_return;
       }
@@ -196,7 +96,7 @@ Task<> SubsystemState::watch(std::shared_ptr<SubsystemState> self, std::uint32_t
   } catch (const Error& error) {
     if (error.code() != std::errc::operation_canceled && error.code() != std::errc::no_such_file_or_directory &&
         error.code() != std::errc::no_such_device) {
-      log::error("nvmf: namespace {} of {}: {}", nsid, self->nqn_, error.what());
+      log::error("nvmf: namespace {} of {}: {}", nsid, self->nqn(), error.what());
     }
   }
 }
@@ -213,7 +113,7 @@ Task<> SubsystemState::remove_namespace_locked(std::uint32_t nsid) {
   if (found == namespaces_.end()) {
     throw Error(std::errc::no_such_file_or_directory, fmt::format("there is no namespace {}", nsid))
         .with_operation("remove_namespace")
-        .with_device(nqn_);
+        .with_device(nqn());
   }
   const Namespace removed = std::move(found->second);
   namespaces_.erase(found);
@@ -247,21 +147,17 @@ void SubsystemState::announce_namespace(std::uint32_t nsid) {
 
 Task<nvme::TransportId> SubsystemState::add_listener(nvme::TransportId where) {
   const auto self = shared_from_this();
-  const ErrorContext doing("letting subsystem {} listen on {} port {}", nqn_, where.traddr, where.trsvcid);
+  const ErrorContext doing("letting subsystem {} listen on {} port {}", nqn(), where.traddr, where.trsvcid);
   const auto guard = co_await changing_.lock();
   require_usable("add_listener");
   where.subnqn.clear();
-  if (listens_on(where)) {
-    throw Error(std::errc::file_exists, fmt::format("it listens on {} port {} already", where.traddr, where.trsvcid))
-        .with_operation("add_listener")
-        .with_device(nqn_);
-  }
+  require_new_listener(where);
   auto listening = target_.listen(where);
   const nvme::TransportId real = co_await std::move(listening);
   listeners_.push_back(real);
   target_.discovery_changed();
   nvme::TransportId answer = real;
-  answer.subnqn = nqn_;
+  answer.subnqn = nqn();
   co_return answer;
 }
 
@@ -269,14 +165,7 @@ Task<> SubsystemState::remove_listener(nvme::TransportId where) {
   const auto self = shared_from_this();
   const auto guard = co_await changing_.lock();
   require_usable("remove_listener");
-  const auto found = std::ranges::find_if(listeners_, [&](const auto& each) { return same_address(each, where); });
-  if (found == listeners_.end()) {
-    throw Error(std::errc::no_such_file_or_directory,
-                fmt::format("it does not listen on {} port {}", where.traddr, where.trsvcid))
-        .with_operation("remove_listener")
-        .with_device(nqn_);
-  }
-  listeners_.erase(found);
+  where = take_listener(where);
   target_.stop_listening(where);
   std::vector<std::shared_ptr<Controller>> gone;
   for (const auto& [cntlid, controller] : controllers_) {
@@ -286,38 +175,14 @@ Task<> SubsystemState::remove_listener(nvme::TransportId where) {
   target_.discovery_changed();
 }
 
-bool SubsystemState::listens_on(const nvme::TransportId& where) const noexcept {
-  return std::ranges::any_of(listeners_, [&](const auto& each) { return same_address(each, where); });
-}
-
-void SubsystemState::allow_any_host(bool allowed) {
-  require_usable("allow_any_host");
-  any_host_ = allowed;
-  target_.discovery_changed();
-}
-
-void SubsystemState::add_host(std::string hostnqn) {
-  require_usable("add_host");
-  if (const std::string problem = spec::fabrics::nqn_problem(hostnqn); !problem.empty()) {
-    refuse(nqn_, fmt::format("'{}' is no NQN: {}", hostnqn, problem));
-  }
-  if (!hosts_.insert(hostnqn).second) {
-    throw Error(std::errc::file_exists, fmt::format("host {} is on the list", hostnqn))
-        .with_operation("add_host")
-        .with_device(nqn_);
-  }
-  target_.discovery_changed();
-}
+void SubsystemState::any_host_changed() { target_.discovery_changed(); }
+void SubsystemState::host_added(const std::string&) { target_.discovery_changed(); }
 
 Task<> SubsystemState::remove_host(std::string hostnqn) {
   const auto self = shared_from_this();
   const auto guard = co_await changing_.lock();
   require_usable("remove_host");
-  if (hosts_.erase(hostnqn) == 0) {
-    throw Error(std::errc::no_such_file_or_directory, fmt::format("host {} is not on the list", hostnqn))
-        .with_operation("remove_host")
-        .with_device(nqn_);
-  }
+  erase_host(hostnqn);
   target_.discovery_changed();
   if (any_host_) co_return;
   std::vector<std::shared_ptr<Controller>> gone;
@@ -355,15 +220,15 @@ Task<> SubsystemState::close_controllers(std::vector<std::shared_ptr<Controller>
 }
 
 std::shared_ptr<Controller> SubsystemState::make_controller(HostConnect host, const ThreadHandle& thread) {
-  const std::size_t possible = std::size_t{max_cntlid_} - min_cntlid_ + 1;
+  const std::size_t possible = std::size_t{max_cntlid()} - min_cntlid() + 1;
   if (controllers_.size() >= possible) return nullptr;
   while (controllers_.contains(next_cntlid_)) {
-    next_cntlid_ = next_cntlid_ == max_cntlid_ ? min_cntlid_ : static_cast<std::uint16_t>(next_cntlid_ + 1);
+    next_cntlid_ = next_cntlid_ == max_cntlid() ? min_cntlid() : static_cast<std::uint16_t>(next_cntlid_ + 1);
   }
   // The next one gets another id: a host that comes back late must not find a stranger's controller under its own.
   const std::uint16_t cntlid = next_cntlid_;
-  next_cntlid_ = next_cntlid_ == max_cntlid_ ? min_cntlid_ : static_cast<std::uint16_t>(next_cntlid_ + 1);
-  auto controller = std::make_shared<Controller>(shared_from_this(), cntlid, std::move(host), discovery_);
+  next_cntlid_ = next_cntlid_ == max_cntlid() ? min_cntlid() : static_cast<std::uint16_t>(next_cntlid_ + 1);
+  auto controller = std::make_shared<Controller>(shared_from_this(), cntlid, std::move(host), is_discovery());
   controller->thread = thread;
   controllers_[cntlid] = controller;
   return controller;
@@ -400,7 +265,7 @@ std::vector<ControllerInfo> SubsystemState::controllers() const {
 
 Task<> SubsystemState::start() {
   const auto self = shared_from_this();
-  const ErrorContext doing("starting subsystem {}", nqn_);
+  const ErrorContext doing("starting subsystem {}", nqn());
   const auto guard = co_await changing_.lock();
   require_usable("start");
   if (status_ != SubsystemStatus::inactive) co_return;
@@ -408,7 +273,7 @@ Task<> SubsystemState::start() {
   try {
     for (const auto& group : target_.groups()) {
       auto add = [group = group.get(), this] {
-        auto view = std::make_unique<SubsystemView>(nqn_);
+        auto view = std::make_unique<SubsystemView>(nqn());
         for (const auto& [nsid, ns] : namespaces_) view->add(ns.traits);
         group->add_view(std::move(view));
       };
@@ -436,7 +301,7 @@ Task<> SubsystemState::stop() {
 Task<> SubsystemState::stop_locked() {
   status_ = SubsystemStatus::inactive;
   for (const auto& group : target_.groups()) {
-    auto remove = [group = group.get(), this] { return group->remove_view(nqn_); };
+    auto remove = [group = group.get(), this] { return group->remove_view(nqn()); };
     co_await group->thread().call(remove);
   }
   while (!controllers_.empty()) {
@@ -450,14 +315,10 @@ Task<> SubsystemState::pause() {
   const auto self = shared_from_this();
   const auto guard = co_await changing_.lock();
   require_usable("pause");
-  if (status_ != SubsystemStatus::active) {
-    throw Error(std::errc::invalid_argument, fmt::format("the subsystem is {}", to_string(status_)))
-        .with_operation("pause")
-        .with_device(nqn_);
-  }
+  require_status(SubsystemStatus::active, "pause");
   status_ = SubsystemStatus::paused;
   for (const auto& group : target_.groups()) {
-    auto pause = [group = group.get(), this]() -> Task<> { return group->view(nqn_)->pause(); };
+    auto pause = [group = group.get(), this]() -> Task<> { return group->view(nqn())->pause(); };
     co_await group->thread().call(pause);
   }
 }
@@ -466,14 +327,10 @@ Task<> SubsystemState::resume() {
   const auto self = shared_from_this();
   const auto guard = co_await changing_.lock();
   require_usable("resume");
-  if (status_ != SubsystemStatus::paused) {
-    throw Error(std::errc::invalid_argument, fmt::format("the subsystem is {}", to_string(status_)))
-        .with_operation("resume")
-        .with_device(nqn_);
-  }
+  require_status(SubsystemStatus::paused, "resume");
   status_ = SubsystemStatus::active;
   for (const auto& group : target_.groups()) {
-    auto resume = [group = group.get(), this] { group->view(nqn_)->resume(); };
+    auto resume = [group = group.get(), this] { group->view(nqn())->resume(); };
     co_await group->thread().call(resume);
   }
 }

@@ -5,10 +5,23 @@
 
 #include <utility>
 
+#include "nvmf/driver.hpp"
 #include "nvmf/target_state.hpp"
 
 namespace spdkio::nvmf {
 namespace {
+
+/// Null: the library's own target.
+Driver* driver_for(Provider provider) {
+  if (provider == Provider::library) return nullptr;
+  Driver* const driver = Driver::current();
+  if (driver == nullptr && provider == Provider::engine) {
+    throw Error(Misuse::not_supported, "the engine has no target of its own")
+        .with_operation("Target::create")
+        .with_hint("use Provider::automatic, or the engine 'spdk'");
+  }
+  return driver;
+}
 
 Task<Target> create_owned(TargetOptions options, std::string name, std::string mask) {
   if (Target::find(name) != nullptr) {
@@ -17,16 +30,22 @@ Task<Target> create_owned(TargetOptions options, std::string name, std::string m
         .with_device(name);
   }
   options.name = name;
+  options.poll_groups_mask = mask;
+  if (Driver* const driver = driver_for(options.provider)) {
+    auto creating = driver->create_target(options);
+    std::shared_ptr<TargetBackend> made = co_await std::move(creating);
+    co_return Target(std::move(made));
+  }
   auto state = std::make_shared<TargetState>(options);
   co_await TargetState::open_and_add(state, mask);
   co_return Target(state);
 }
 
-Task<Subsystem> create_subsystem_owned(std::shared_ptr<TargetState> state, std::string nqn, SubsystemOptions options,
+Task<Subsystem> create_subsystem_owned(std::shared_ptr<TargetBackend> state, std::string nqn, SubsystemOptions options,
                                        std::string serial, std::string model) {
   options.serial_number = serial;
   options.model_number = model;
-  auto creating = state->create_subsystem(std::move(nqn), options);
+  auto creating = state->create(std::move(nqn), options);
   co_return Subsystem(co_await std::move(creating));
 }
 
@@ -46,15 +65,10 @@ const std::string& Target::name() const noexcept { return state_->name(); }
 
 Task<> Target::add_transport(const Transport& transport) const {
   state_->require_home("add_transport");
-  if (transport.type() != nvme::TransportType::tcp) {
-    throw Error(Misuse::not_supported, "this engine's targets have no such transport").with_operation("add_transport");
-  }
-  return state_->add_transport(TransportSettings(transport.options()));
+  return state_->add_transport(transport.type(), TransportSettings(transport.options()));
 }
 
-bool Target::has_transport(nvme::TransportType type) const {
-  return type == nvme::TransportType::tcp && state_->transport().has_value();
-}
+bool Target::has_transport(nvme::TransportType type) const { return state_->transport(type) != nullptr; }
 
 void Target::add_referral(const Referral& referral) const {
   state_->require_home("add_referral");
@@ -79,21 +93,22 @@ Task<Subsystem> Target::create_subsystem(std::string_view nqn, const SubsystemOp
 
 std::optional<Subsystem> Target::find_subsystem(std::string_view nqn) const {
   state_->require_home("find_subsystem");
-  auto found = state_->find_subsystem(nqn);
-  if (found == nullptr) return std::nullopt;
-  return Subsystem(std::move(found));
+  for (auto& subsystem : state_->list()) {
+    if (subsystem->nqn() == nqn) return Subsystem(std::move(subsystem));
+  }
+  return std::nullopt;
 }
 
 std::vector<Subsystem> Target::subsystems() const {
   state_->require_home("subsystems");
   std::vector<Subsystem> list;
-  for (const auto& subsystem : state_->subsystems()) list.emplace_back(subsystem);
+  for (auto& subsystem : state_->list()) list.emplace_back(std::move(subsystem));
   return list;
 }
 
 Subsystem Target::discovery() const {
   state_->require_home("discovery");
-  return Subsystem(state_->subsystems().front());
+  return Subsystem(state_->list().front());
 }
 
 void Target::set_admission(AdmissionHook hook) const {
@@ -118,17 +133,18 @@ Task<> Target::destroy() {
   return state_->destroy();
 }
 
-std::shared_ptr<TargetState> Target::find(std::string_view name) {
-  for (const auto& target : TargetState::all()) {
-    if (target->name() == name) return target;
+std::shared_ptr<TargetBackend> Target::find(std::string_view name) {
+  for (auto& target : TargetBackend::all()) {
+    if (target->name() == name) return std::move(target);
   }
   return nullptr;
 }
 
 Task<> destroy_all_targets() {
-  while (!TargetState::all().empty()) {
-    const std::shared_ptr<TargetState> target = TargetState::all().back();
-    co_await target->destroy();
+  for (;;) {
+    const std::vector<std::shared_ptr<TargetBackend>> left = TargetBackend::all();
+    if (left.empty()) co_return;
+    co_await left.back()->destroy();
   }
 }
 

@@ -4,8 +4,6 @@
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/error_context.hpp>
 #include <spdkio/base/log.hpp>
-#include <spdkio/runtime/lcore.hpp>
-#include <spdkio/runtime/thread_core.hpp>
 #include <spdkio/spec/fabrics.hpp>
 
 #include <fmt/format.h>
@@ -15,6 +13,7 @@
 #include <utility>
 
 #include "nvme/tcp/resolve.hpp"
+#include "nvmf/poll_cores.hpp"
 #include "nvmf/tcp/connection.hpp"
 #include "nvmf/tcp/listener.hpp"
 
@@ -22,10 +21,6 @@ namespace spdkio::nvmf {
 namespace {
 
 constexpr std::size_t most_host_events = 1024;
-
-bool same_address(const nvme::TransportId& a, const nvme::TransportId& b) noexcept {
-  return a.trtype == b.trtype && a.traddr == b.traddr && a.trsvcid == b.trsvcid;
-}
 
 /// The texts of the caller are not kept.
 TargetOptions without_texts(TargetOptions options) noexcept {
@@ -42,32 +37,12 @@ nvme::tcp::AddressFamily family_of(const nvme::TransportId& where) noexcept {
   }
 }
 
-/// Targets of this OS thread: a target belongs to a Thread, and that to an OS thread.
-thread_local std::vector<std::shared_ptr<TargetState>> targets;
-
 }  // namespace
 
 TargetState::TargetState(const TargetOptions& options)
-    : name_(options.name), options_(without_texts(options)), home_(CurrentThread::handle()) {}
+    : TargetBackend(std::string(options.name)), options_(without_texts(options)) {}
 
 TargetState::~TargetState() = default;
-
-const std::vector<std::shared_ptr<TargetState>>& TargetState::all() { return targets; }
-void TargetState::add(std::shared_ptr<TargetState> target) { targets.push_back(std::move(target)); }
-void TargetState::remove(const TargetState& target) noexcept {
-  std::erase_if(targets, [&target](const auto& each) { return each.get() == &target; });
-}
-
-void TargetState::require_home(const char* operation) const {
-  if (!home_.is_current()) {
-    throw Error(Misuse::wrong_thread, fmt::format("the target belongs to thread '{}'", home_.name()))
-        .with_operation(operation)
-        .with_device(name_);
-  }
-  if (destroyed_) {
-    throw Error(std::errc::no_such_device, "the target was destroyed").with_operation(operation).with_device(name_);
-  }
-}
 
 Task<> TargetState::open_and_add(std::shared_ptr<TargetState> target, std::string mask) {
   add(target);
@@ -83,21 +58,14 @@ Task<> TargetState::open_and_add(std::shared_ptr<TargetState> target, std::strin
 }
 
 Task<> TargetState::open(std::string mask) {
-  const ErrorContext doing("making the NVMe-oF target {}", name_);
-  const bool reactors = spdkio::detail::CoreHost::current() != nullptr && Cores::count() > 0;
-  if (!reactors) groups_.push_back(std::make_unique<PollGroup>(*this, name_ + "_poll_group_000", std::nullopt));
-  const CpuSet wanted = mask.empty() ? CpuSet{} : CpuSet::parse(mask);
-  for (const CoreId core : reactors ? Cores::all() : std::vector<CoreId>{}) {
-    const auto cpu = static_cast<unsigned>(core);
-    if (!mask.empty() && !wanted.contains(cpu)) continue;
-    std::string name = fmt::format("{}_poll_group_{:03}", name_, groups_.size());
+  const ErrorContext doing("making the NVMe-oF target {}", name());
+  const std::vector<CoreId> cores = poll_cores(mask);
+  if (cores.empty()) groups_.push_back(std::make_unique<PollGroup>(*this, name() + "_poll_group_000", std::nullopt));
+  for (const CoreId core : cores) {
+    std::string name_of_group = fmt::format("{}_poll_group_{:03}", name(), groups_.size());
     CpuSet one;
-    one.add(cpu);
-    groups_.push_back(std::make_unique<PollGroup>(*this, name, Thread::create(name, one)));
-  }
-  if (groups_.empty()) {
-    throw Error(Misuse::invalid_argument, fmt::format("no reactor runs on a core of '{}'", mask))
-        .with_operation("Target::create");
+    one.add(static_cast<unsigned>(core));
+    groups_.push_back(std::make_unique<PollGroup>(*this, name_of_group, Thread::create(name_of_group, one)));
   }
   for (const auto& group : groups_) co_await group->open();
   SubsystemOptions discovery_options;
@@ -122,19 +90,25 @@ Task<> TargetState::destroy() {
   }
   for (const auto& group : groups_) co_await group->close();
   groups_.clear();
-  destroyed_ = true;
+  set_destroyed();
   host_event_there_.set();
   destroyed_event_.set();
   remove(*this);
 }
 
-Task<> TargetState::add_transport(TransportSettings settings) {
-  const ErrorContext doing("adding a transport to the NVMe-oF target {}", name_);
+Task<> TargetState::add_transport(nvme::TransportType type, TransportSettings settings) {
+  const ErrorContext doing("adding a transport to the NVMe-oF target {}", name());
   require_home("add_transport");
+  if (type != nvme::TransportType::tcp) {
+    throw Error(Misuse::not_supported,
+                fmt::format("the library's own targets have no {} transport", nvme::to_string(type)))
+        .with_operation("add_transport")
+        .with_device(name());
+  }
   if (transport_) {
     throw Error(std::errc::file_exists, "the target has that transport")
         .with_operation("add_transport")
-        .with_device(name_);
+        .with_device(name());
   }
   check_options(settings);
   for (const auto& group : groups_) {
@@ -146,7 +120,7 @@ Task<> TargetState::add_transport(TransportSettings settings) {
 
 // ---- subsystems
 
-Task<std::shared_ptr<SubsystemState>> TargetState::create_subsystem(std::string nqn, SubsystemOptions options) {
+Task<std::shared_ptr<SubsystemBackend>> TargetState::create(std::string nqn, SubsystemOptions options) {
   require_home("create_subsystem");
   if (find_subsystem(nqn) != nullptr) {
     throw Error(std::errc::file_exists, "there is a subsystem of that name")
@@ -178,7 +152,7 @@ Task<nvme::TransportId> TargetState::listen(nvme::TransportId where) {
   const auto self = shared_from_this();
   if (where.trtype != nvme::TransportType::tcp) {
     throw Error(Misuse::not_supported,
-                fmt::format("this engine's targets have no {} transport", to_string(where.trtype)))
+                fmt::format("the library's own targets have no {} transport", to_string(where.trtype)))
         .with_operation("add_listener");
   }
   if (!transport_) {
@@ -310,7 +284,7 @@ Task<std::optional<HostEvent>> TargetState::next_host_event() {
   const auto self = shared_from_this();
   require_home("next_host_event");
   while (host_events_.empty()) {
-    if (destroyed_) co_return std::nullopt;
+    if (destroyed()) co_return std::nullopt;
     host_event_there_.reset();
     co_await host_event_there_.wait();
   }
@@ -321,7 +295,7 @@ Task<std::optional<HostEvent>> TargetState::next_host_event() {
 
 // ---- numbers
 
-Task<std::vector<ConnectionStats>> TargetState::connections() const {
+Task<std::vector<ConnectionStats>> TargetState::connections() {
   std::vector<ConnectionStats> all;
   for (const auto& group : groups_) {
     auto ask = [group = group.get()] { return group->connections(); };
@@ -331,7 +305,7 @@ Task<std::vector<ConnectionStats>> TargetState::connections() const {
   co_return all;
 }
 
-Task<std::vector<PollGroupStats>> TargetState::poll_groups() const {
+Task<std::vector<PollGroupStats>> TargetState::poll_groups() {
   std::vector<PollGroupStats> all;
   for (const auto& group : groups_) {
     auto ask = [group = group.get()] { return group->stats(); };

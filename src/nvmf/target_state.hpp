@@ -1,9 +1,7 @@
 // TargetState: a target on its own Thread: transports, listeners, subsystems, and the poll groups.
 #pragma once
 
-#include <spdkio/nvmf/target.hpp>
 #include <spdkio/runtime/event.hpp>
-#include <spdkio/runtime/thread.hpp>
 
 #include <atomic>
 #include <cstddef>
@@ -16,6 +14,7 @@
 
 #include "nvmf/poll_group.hpp"
 #include "nvmf/subsystem_state.hpp"
+#include "nvmf/target_backend.hpp"
 #include "nvmf/transport_settings.hpp"
 
 namespace spdkio::nvmf {
@@ -26,29 +25,30 @@ class Listener;
 
 using DiscoveryLog = std::vector<std::byte>;
 
-class TargetState : public std::enable_shared_from_this<TargetState> {
+class TargetState final : public TargetBackend, public std::enable_shared_from_this<TargetState> {
  public:
   explicit TargetState(const TargetOptions& options);
-  TargetState(const TargetState&) = delete;
-  TargetState& operator=(const TargetState&) = delete;
-  ~TargetState();
+  ~TargetState() override;
 
   // ---- any thread
-  const std::string& name() const noexcept { return name_; }
-  const ThreadHandle& home() const noexcept { return home_; }
   void connection_closed() noexcept { --connections_; }
 
   // ---- on its Thread
-  void require_home(const char* operation) const;
-  bool destroyed() const noexcept { return destroyed_; }
   /// Makes the poll groups and the discovery subsystem, and the target known by its name.
   static Task<> open_and_add(std::shared_ptr<TargetState> target, std::string mask);
-  Task<> destroy();
+  Task<> destroy() override;
+  std::uint32_t max_subsystems() const noexcept override { return options_.max_subsystems; }
 
-  Task<> add_transport(TransportSettings settings);
+  Task<> add_transport(nvme::TransportType type, TransportSettings settings) override;
+  const TransportSettings* transport(nvme::TransportType type) const noexcept override {
+    return type == nvme::TransportType::tcp && transport_ ? &*transport_ : nullptr;
+  }
   const std::optional<TransportSettings>& transport() const noexcept { return transport_; }
 
-  Task<std::shared_ptr<SubsystemState>> create_subsystem(std::string nqn, SubsystemOptions options);
+  Task<std::shared_ptr<SubsystemBackend>> create(std::string nqn, SubsystemOptions options) override;
+  std::vector<std::shared_ptr<SubsystemBackend>> list() const override {
+    return {subsystems_.begin(), subsystems_.end()};
+  }
   std::shared_ptr<SubsystemState> find_subsystem(std::string_view nqn) const;
   const std::vector<std::shared_ptr<SubsystemState>>& subsystems() const noexcept { return subsystems_; }
   void forget_subsystem(const SubsystemState& subsystem) noexcept;
@@ -74,34 +74,22 @@ class TargetState : public std::enable_shared_from_this<TargetState> {
   /// The page for a host: the active subsystems that it may use.
   std::shared_ptr<const DiscoveryLog> discovery_log(const HostConnect& host) const;
   void discovery_changed();
-  /// Throws EEXIST, and Misuse::invalid_argument for an address that no host could use.
-  void add_referral(Referral referral);
-  /// Throws ENOENT.
-  void remove_referral(const nvme::TransportId& where);
-  const std::vector<Referral>& referrals() const noexcept { return referrals_; }
 
-  void set_admission(AdmissionHook hook) { admission_ = std::move(hook); }
-  Task<std::optional<HostEvent>> next_host_event();
+  void set_admission(AdmissionHook hook) override { admission_ = std::move(hook); }
+  Task<std::optional<HostEvent>> next_host_event() override;
   void host_event(HostEvent event);
 
-  Task<std::vector<ConnectionStats>> connections() const;
-  Task<std::vector<PollGroupStats>> poll_groups() const;
-
-  const TargetOptions& options() const noexcept { return options_; }
-
-  static const std::vector<std::shared_ptr<TargetState>>& all();
+  Task<std::vector<ConnectionStats>> connections() override;
+  Task<std::vector<PollGroupStats>> poll_groups() override;
 
  private:
   Task<> open(std::string mask);
-  static void add(std::shared_ptr<TargetState> target);
-  static void remove(const TargetState& target) noexcept;
+  void referral_added(const Referral&) override { discovery_changed(); }
+  void referral_removed(const Referral&) override { discovery_changed(); }
 
-  const std::string name_;
   const TargetOptions options_;
-  const ThreadHandle home_;
   std::atomic<std::uint32_t> connections_{0};
 
-  bool destroyed_ = false;
   bool destroying_ = false;
   std::vector<std::unique_ptr<PollGroup>> groups_;
   std::size_t next_group_ = 0;
@@ -110,7 +98,6 @@ class TargetState : public std::enable_shared_from_this<TargetState> {
   std::vector<std::unique_ptr<tcp::Listener>> listeners_;
   AdmissionHook admission_;
   std::uint64_t generation_ = 1;
-  std::vector<Referral> referrals_;
   std::deque<HostEvent> host_events_;
   Event host_event_there_;
   Event destroyed_event_;

@@ -276,6 +276,7 @@ TEST_F(TargetLife, MistakesOfItsOwner) {
   EXPECT_EQ(code_of([&] { return target_->add_transport(Transport::tcp()); }), std::errc::file_exists);
   EXPECT_EQ(code_of([] {
               TargetOptions options;
+              options.provider = Provider::library;
               return Target::create(options);
             }),
             std::errc::file_exists);

@@ -54,6 +54,7 @@ class TargetTest : public ::testing::Test {
     home_.emplace(Thread::create("home"));
     target_ = on_home([] {
       TargetOptions options;
+      options.provider = Provider::library;
       return Target::create(options);
     });
     on_home([&] { return target_->add_transport(Transport::tcp(transport)); });

@@ -14,10 +14,12 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 
 namespace spdkio::nvme_test {
@@ -33,6 +35,13 @@ inline bool equal(DmaSpan a, DmaSpan b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size()) == 0;
 }
 
+/// Names whose target the tests make: "engine" for the engine's own, otherwise the library's.
+inline constexpr const char* provider_variable = "SPDKIO_TEST_NVMF_TARGET";
+inline nvmf::Provider provider_asked_for() {
+  const char* const asked = std::getenv(provider_variable);
+  return asked != nullptr && std::string_view(asked) == "engine" ? nvmf::Provider::engine : nvmf::Provider::library;
+}
+
 class TargetTest : public ::testing::Test {
  protected:
   void start_home(const char* name) {
@@ -45,8 +54,10 @@ class TargetTest : public ::testing::Test {
     env_.reset();
   }
   /// Shows the RAM disk Malloc0 to every host as namespace 1 of `nqn`, at `address_`.
-  Task<> start_target(std::string nqn) {
-    auto creating = nvmf::Target::create();
+  Task<> start_target(std::string nqn, nvmf::Provider provider = provider_asked_for()) {
+    nvmf::TargetOptions target_options;
+    target_options.provider = provider;
+    auto creating = nvmf::Target::create(target_options);
     target_.emplace(co_await std::move(creating));
     auto adding = target_->add_transport(nvmf::Transport::tcp());
     co_await std::move(adding);

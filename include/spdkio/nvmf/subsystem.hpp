@@ -16,7 +16,7 @@
 
 namespace spdkio::nvmf {
 
-class SubsystemState;
+class SubsystemBackend;
 
 /// The texts are copied when the subsystem is created.
 struct SubsystemOptions {
@@ -67,7 +67,7 @@ std::string_view to_string(SubsystemStatus status) noexcept;
 /// by an asynchronous event.
 class Subsystem {
  public:
-  explicit Subsystem(std::shared_ptr<SubsystemState> state) noexcept : state_(std::move(state)) {}
+  explicit Subsystem(std::shared_ptr<SubsystemBackend> state) noexcept : state_(std::move(state)) {}
 
   const std::string& nqn() const noexcept;
   bool is_discovery() const noexcept;
@@ -104,12 +104,14 @@ class Subsystem {
   Task<> start() const;
   Task<> stop() const;
   /// New I/O waits, and this returns when what was in flight has ended: the block devices are quiet then. `resume` lets
-  /// it go on, in order. Throws EINVAL unless active, or paused.
+  /// it go on, in order. Throws EINVAL unless active, or paused; Misuse::not_supported for a subsystem of an engine's
+  /// own target that it can't keep quiet (SPDK's: one with several namespaces).
   Task<> pause() const;
   Task<> resume() const;
   /// Stops it and takes it out of the target.
   Task<> destroy() const;
 
+  /// Throws Misuse::not_supported for an engine's own target.
   std::vector<ControllerInfo> controllers() const;
   const std::string& serial_number() const noexcept;
   const std::string& model_number() const noexcept;
@@ -117,10 +119,10 @@ class Subsystem {
   std::uint16_t min_cntlid() const noexcept;
   std::uint16_t max_cntlid() const noexcept;
 
-  const std::shared_ptr<SubsystemState>& state() const noexcept { return state_; }
+  const std::shared_ptr<SubsystemBackend>& state() const noexcept { return state_; }
 
  private:
-  std::shared_ptr<SubsystemState> state_;
+  std::shared_ptr<SubsystemBackend> state_;
 };
 
 }  // namespace spdkio::nvmf

@@ -15,7 +15,14 @@
 
 namespace spdkio::nvmf {
 
-class TargetState;
+class TargetBackend;
+
+/// Whose target it is. What an engine's own one can't do throws Misuse::not_supported; docs/engines.md has the table.
+enum class Provider : std::uint8_t {
+  automatic,  ///< the engine's own where it has one, as nvme::Controller does it
+  library,    ///< the library's own, over the block devices of whatever engine
+  engine      ///< the engine's own; Misuse::not_supported where it has none
+};
 
 /// The texts are copied by `Target::create`.
 struct TargetOptions {
@@ -24,6 +31,7 @@ struct TargetOptions {
   /// Cores whose reactors poll connections, in a notation of CpuSet::parse; empty: all that the engine has. Without
   /// reactors the Target's own Thread polls.
   std::string_view poll_groups_mask{};
+  Provider provider = Provider::automatic;
 };
 
 /// Another discovery service that hosts are told of.
@@ -49,7 +57,8 @@ class Target {
   const std::string& name() const noexcept;
 
   /// Throws EEXIST when there is one of that type, Misuse::invalid_argument naming the option that can't be,
-  /// Misuse::not_supported for transports that this engine doesn't have (RDMA).
+  /// Misuse::not_supported naming the transport or the option that this target doesn't have (RDMA: an engine's own
+  /// target has it where the engine was built with it).
   Task<> add_transport(const Transport& transport) const;
   bool has_transport(nvme::TransportType type) const;
 
@@ -70,27 +79,30 @@ class Target {
   /// In the order in which they were added.
   std::vector<Referral> referrals() const;
 
-  /// An empty function: who is on the subsystem's list may connect.
+  /// An empty function: who is on the subsystem's list may connect. Throws Misuse::not_supported for an engine's own
+  /// target.
   void set_admission(AdmissionHook hook) const;
   /// What hosts did, in order; waits for it. The latest 1024 are kept for a reader that is slow. Empty once the target
-  /// is destroyed.
+  /// is destroyed. Throws Misuse::not_supported for an engine's own target.
   Task<std::optional<HostEvent>> next_host_event() const;
 
+  /// Throws Misuse::not_supported for an engine's own target.
   Task<std::vector<ConnectionStats>> connections() const;
+  /// An engine's own target leaves `buffer_waits`, `buffer_bytes` and `protocol_errors` at 0.
   Task<std::vector<PollGroupStats>> poll_groups() const;
 
   /// Disconnects every host, lets commands in flight end, closes the block devices and ends the poll threads.
   Task<> destroy();
 
   /// All that exist in this process, by name: for RPC. On their Thread.
-  static std::shared_ptr<TargetState> find(std::string_view name);
-  const std::shared_ptr<TargetState>& state() const noexcept { return state_; }
+  static std::shared_ptr<TargetBackend> find(std::string_view name);
+  const std::shared_ptr<TargetBackend>& state() const noexcept { return state_; }
 
-  explicit Target(std::shared_ptr<TargetState> state, bool owner = true) noexcept
+  explicit Target(std::shared_ptr<TargetBackend> state, bool owner = true) noexcept
       : state_(std::move(state)), owner_(owner) {}
 
  private:
-  std::shared_ptr<TargetState> state_;
+  std::shared_ptr<TargetBackend> state_;
   bool owner_ = true;
 };
 

@@ -48,6 +48,10 @@ class Transport {
   static Transport tcp(const TransportOptions& options = {}) noexcept {
     return Transport(nvme::TransportType::tcp, options);
   }
+  /// NVMe over RDMA: of an engine's own target alone.
+  static Transport rdma(const TransportOptions& options = {}) noexcept {
+    return Transport(nvme::TransportType::rdma, options);
+  }
   nvme::TransportType type() const noexcept { return type_; }
   const TransportOptions& options() const noexcept { return options_; }
 

@@ -140,7 +140,7 @@ Task<Json> get_stats(OneTarget params) {
 
 Json call(const char* method, Json params) { return {{"method", method}, {"params", std::move(params)}}; }
 
-void add_subsystem_calls(Json& calls, const std::string& target, const SubsystemState& subsystem) {
+void add_subsystem_calls(Json& calls, const std::string& target, const SubsystemBackend& subsystem) {
   const auto with_target = [&target](Json params) {
     if (target != default_target_name) params["tgt_name"] = target;
     return params;
@@ -175,13 +175,12 @@ Json config() {
   if (!global_settings().poll_groups_mask.empty()) {
     calls.push_back(call("nvmf_set_config", {{"poll_groups_mask", global_settings().poll_groups_mask}}));
   }
-  for (const auto& target : TargetState::all()) {
+  for (const auto& target : TargetBackend::all()) {
     const std::string& name = target->name();
     if (name != default_target_name) {
-      calls.push_back(
-          call("nvmf_create_target", {{"name", name}, {"max_subsystems", target->options().max_subsystems}}));
+      calls.push_back(call("nvmf_create_target", {{"name", name}, {"max_subsystems", target->max_subsystems()}}));
     }
-    if (const auto& settings = target->transport()) {
+    if (const TransportSettings* const settings = target->transport(nvme::TransportType::tcp)) {
       Json params = {{"trtype", "TCP"}};
       if (name != default_target_name) params["tgt_name"] = name;
       params.update({{"max_queue_depth", settings->max_queue_depth},
@@ -205,7 +204,7 @@ Json config() {
       if (name != default_target_name) params["tgt_name"] = name;
       calls.push_back(call("nvmf_discovery_add_referral", std::move(params)));
     }
-    for (const auto& subsystem : target->subsystems()) add_subsystem_calls(calls, name, *subsystem);
+    for (const auto& subsystem : target->list()) add_subsystem_calls(calls, name, *subsystem);
   }
   return calls;
 }

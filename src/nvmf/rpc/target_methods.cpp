@@ -94,7 +94,7 @@ Task<Json> delete_target(TargetName params) {
 
 Task<Json> get_targets() {
   Json list = Json::array();
-  for (const auto& target : TargetState::all()) list.push_back(target->name());
+  for (const auto& target : TargetBackend::all()) list.push_back(target->name());
   co_return list;
 }
 
@@ -125,8 +125,8 @@ Task<Json> get_transports(GetTransports params) {
   const Target target = co_await target_named(params.tgt_name);
   Json list = Json::array();
   if (!params.trtype.empty()) require_tcp(params.trtype);
-  const auto& settings = target.state()->transport();
-  if (settings) {
+  const TransportSettings* const settings = target.state()->transport(nvme::TransportType::tcp);
+  if (settings != nullptr) {
     list.push_back({{"trtype", "TCP"},
                     {"max_queue_depth", settings->max_queue_depth},
                     {"max_io_qpairs_per_ctrlr", settings->max_io_qpairs_per_ctrlr},
@@ -157,7 +157,7 @@ struct SetConfig {
 };
 
 Task<Json> set_config(SetConfig params) {
-  if (!TargetState::all().empty()) throw Error(std::errc::operation_not_permitted, "a target exists already");
+  if (!TargetBackend::all().empty()) throw Error(std::errc::operation_not_permitted, "a target exists already");
   global_settings().poll_groups_mask = params.poll_groups_mask;
   co_return Json(true);
 }

@@ -61,6 +61,7 @@ TEST_F(DiscoveryTest, ReferralsAreListedAndFollowed) {
     // Another target, this one itself, and one where nobody answers.
     nvmf::TargetOptions named;
     named.name = "other";
+    named.provider = nvme_test::provider_asked_for();
     auto making = nvmf::Target::create(named);
     nvmf::Target other = co_await std::move(making);
     auto adding = other.add_transport(nvmf::Transport::tcp());

@@ -178,7 +178,9 @@ Task<> through_bdev(nvme::TransportId address, bool digests) {
 using Way = Task<> (*)(nvme::TransportId, bool);
 
 Task<> serve_and_measure(Way way, bool digests) {
-  auto creating = nvmf::Target::create();
+  nvmf::TargetOptions target_options;
+  target_options.provider = nvmf::Provider::library;  // what SPDK's allocates is its own affair
+  auto creating = nvmf::Target::create(target_options);
   nvmf::Target target = co_await std::move(creating);
   auto adding = target.add_transport(nvmf::Transport::tcp());
   co_await std::move(adding);
