@@ -39,6 +39,7 @@ SpdkEngine::SpdkEngine(const EnvOptions& options, embedded::MainReactor main_rea
       control_(options.poll_mode, options.idle_spin, [&options, this] { start_environment(options, cores_); }),
       bdevs_(control_),
       nvme_driver_(control_),
+      nvmf_driver_(control_),
       reactors_(reactor_options(options, cores_, main_reactor)) {
   auto startup = [] { MethodBridge::set_runtime(false); };
   block_on(control_.on_app(startup));
@@ -57,7 +58,6 @@ SpdkEngine::~SpdkEngine() {
 std::string SpdkEngine::version() const { return fmt::format("spdk {} (spdkio {})", spdk_version(), SPDKIO_VERSION); }
 
 const engine::Capabilities& SpdkEngine::capabilities() const noexcept {
-  // The target of spdkio::nvmf is the library's own here too.
   static constexpr engine::Capabilities capabilities{
       .restart_in_process = true, .sleeps_when_idle = true, .nvme = true, .nvmf = true};
   return capabilities;
@@ -83,6 +83,8 @@ Task<> SpdkEngine::start_services() {
 Task<> SpdkEngine::stop_services() {
   if (!services_) co_return;
   services_ = false;
+  auto leaving = nvmf_driver_.destroy_left();
+  co_await std::move(leaving);
   auto begin = [](void* context) {
     ::spdk_subsystem_fini([](void* call) { Control::Call::finish(call, 0); }, context);
   };

@@ -17,6 +17,7 @@
 #include "engine_spdk/memory.hpp"
 #include "engine_spdk/method_bridge.hpp"
 #include "engine_spdk/nvme/nvme_driver.hpp"
+#include "engine_spdk/nvmf/nvmf_driver.hpp"
 
 namespace spdkio::spdk {
 
@@ -45,6 +46,7 @@ class SpdkEngine final : public engine::Engine {
   Control control_;
   SpdkBdevs bdevs_;
   NvmeDriver nvme_driver_;
+  NvmfDriver nvmf_driver_;
   std::optional<MethodBridge> methods_;
   bool services_ = false;
   embedded::ReactorGroup reactors_;  // last: what runs on them uses the others

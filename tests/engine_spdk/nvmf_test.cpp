@@ -18,7 +18,9 @@ TEST_F(SpdkNvmfTest, AControllerReachesABdevOfSpdks) {
   const DmaBuf found{depth * 4096};
   fill_random(data, 7);
   auto body = [&]() -> Task<> {
-    auto creating = nvmf::Target::create();
+    nvmf::TargetOptions ours;
+    ours.provider = nvmf::Provider::library;
+    auto creating = nvmf::Target::create(ours);
     auto target = co_await std::move(creating);
     co_await target.add_transport(nvmf::Transport::tcp());
     nvmf::SubsystemOptions options;

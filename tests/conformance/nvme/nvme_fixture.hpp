@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -23,11 +24,14 @@ inline constexpr std::uint64_t disk_blocks = nvme_test::target_disk_blocks;
 
 inline std::vector<std::string> nvme_targets() {
   std::vector<std::string> targets{"Ours"};
+  const char* const engine = std::getenv("SPDKIO_ENGINE");
+  if (engine != nullptr && std::string_view(engine) == "spdk") targets.emplace_back("Spdks");
   if (std::getenv(external_variable) != nullptr) targets.emplace_back("External");
   return targets;
 }
 
-/// The parameter is which target: this library's, in this process and on the same reactor as the initiator, or another.
+/// The parameter is which target: this library's, in this process and on the same reactor as the initiator, SPDK's own
+/// in this process, or another.
 class NvmeConformance : public nvme_test::TargetTest, public ::testing::WithParamInterface<std::string> {
  protected:
   void SetUp() override {
@@ -35,7 +39,8 @@ class NvmeConformance : public nvme_test::TargetTest, public ::testing::WithPara
     if (GetParam() == "External") {
       address_ = nvme::TransportId::parse(std::getenv(external_variable));
     } else {
-      on_home([this]() -> Task<> { return start_target(conformance_nqn); });
+      const nvmf::Provider provider = GetParam() == "Spdks" ? nvmf::Provider::engine : nvmf::Provider::library;
+      on_home([&]() -> Task<> { return start_target(conformance_nqn, provider); });
     }
   }
   void TearDown() override {
