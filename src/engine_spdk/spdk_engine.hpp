@@ -35,6 +35,7 @@ class SpdkEngine final : public engine::Engine {
   engine::ReactorService& reactors() noexcept override { return reactors_; }
   bdev::Service& bdevs() noexcept override { return bdevs_; }
   nvme::Driver* nvme_driver() noexcept override { return &nvme_driver_; }
+  nvmf::Driver* nvmf_driver() noexcept override { return &nvmf_driver_; }
   engine::MethodService* methods() noexcept override { return &*methods_; }
 
   Task<> start_services() override;

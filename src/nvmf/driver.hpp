@@ -11,11 +11,6 @@ namespace spdkio::nvmf {
 
 class Driver {
  public:
-  /// The one of the engine that runs; null when it has none.
-  static Driver* current() noexcept;
-  /// For engines alone: from their start to their end. Null takes it away.
-  static void install(Driver* driver) noexcept;
-
   /// A new target with its discovery subsystem, which belongs to the current Thread and is known by its name there. The
   /// texts live until the Task has ended. Throws Error, EEXIST when the engine has a target of that name.
   virtual Task<std::shared_ptr<TargetBackend>> create_target(const TargetOptions& options) = 0;

@@ -2,6 +2,7 @@
 
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/log.hpp>
+#include <spdkio/engine/engine.hpp>
 
 #include <utility>
 
@@ -14,7 +15,8 @@ namespace {
 /// Null: the library's own target.
 Driver* driver_for(Provider provider) {
   if (provider == Provider::library) return nullptr;
-  Driver* const driver = Driver::current();
+  engine::Engine* const engine = engine::Engine::current_or_null();
+  Driver* const driver = engine != nullptr ? engine->nvmf_driver() : nullptr;
   if (driver == nullptr && provider == Provider::engine) {
     throw Error(Misuse::not_supported, "the engine has no target of its own")
         .with_operation("Target::create")

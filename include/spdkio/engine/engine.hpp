@@ -23,6 +23,9 @@ class Service;
 namespace spdkio::nvme {
 class Driver;
 }
+namespace spdkio::nvmf {
+class Driver;
+}
 
 namespace spdkio::engine {
 
@@ -98,6 +101,8 @@ class Engine {
   virtual bdev::Service& bdevs() noexcept = 0;
   /// The engine's own NVMe initiator. Null: controllers are reached with the library's.
   virtual nvme::Driver* nvme_driver() noexcept { return nullptr; }
+  /// The engine's own NVMe-oF target. Null: the library's serves its devices.
+  virtual nvmf::Driver* nvmf_driver() noexcept { return nullptr; }
   /// Null for an engine without any.
   virtual MethodService* methods() noexcept { return nullptr; }
 

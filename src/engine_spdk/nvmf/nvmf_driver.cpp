@@ -7,9 +7,6 @@
 
 namespace spdkio::spdk {
 
-NvmfDriver::NvmfDriver(Control& control) : control_(control) { install(this); }
-NvmfDriver::~NvmfDriver() { install(nullptr); }
-
 Task<std::shared_ptr<nvmf::TargetBackend>> NvmfDriver::create_target(const nvmf::TargetOptions& options) {
   auto target = std::make_shared<SpdkTarget>(control_, options);
   {

@@ -13,10 +13,9 @@ namespace spdkio::spdk {
 
 class NvmfDriver final : public nvmf::Driver {
  public:
-  explicit NvmfDriver(Control& control);
+  explicit NvmfDriver(Control& control) noexcept : control_(control) {}
   NvmfDriver(const NvmfDriver&) = delete;
   NvmfDriver& operator=(const NvmfDriver&) = delete;
-  ~NvmfDriver();
 
   Task<std::shared_ptr<nvmf::TargetBackend>> create_target(const nvmf::TargetOptions& options) override;
   /// Ends the targets that nobody destroyed, before SPDK's subsystems end.
