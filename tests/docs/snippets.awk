@@ -1,5 +1,4 @@
-# A translation unit of the C++ blocks of a Markdown document, each in a namespace of its own, with the document's line
-# numbers.
+# A translation unit of the C++ blocks of Markdown documents, each in a namespace of its own.
 BEGIN {
   print "#include <spdkio/bdev/coroutine_device.hpp>"
   print "#include <spdkio/bdev/service.hpp>"
@@ -11,9 +10,22 @@ BEGIN {
   print "#include <ranges>"
   print "#include <vector>"
 }
+function end_of_document() {
+  if (document != "" && blocks == 0) {
+    print "no C++ in " document > "/dev/stderr"
+    failed = 1
+    exit 1
+  }
+}
+FNR == 1 {
+  end_of_document()
+  document = FILENAME
+  blocks = 0
+}
 /^```cpp$/ {
   inside = 1
-  printf "namespace snippet_%d {\nusing namespace spdkio;\n#line %d\n", ++count, FNR + 1
+  blocks += 1
+  printf "namespace snippet_%d {\nusing namespace spdkio;\n#line %d \"%s\"\n", ++count, FNR + 1, FILENAME
   next
 }
 /^```/ {
@@ -23,8 +35,5 @@ BEGIN {
 }
 inside { print }
 END {
-  if (count == 0) {
-    print "no C++ in the document" > "/dev/stderr"
-    exit 1
-  }
+  if (!failed) end_of_document()
 }
