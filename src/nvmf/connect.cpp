@@ -1,12 +1,18 @@
 // The Connect command.
+#include <spdkio/base/clock.hpp>
 #include <spdkio/base/error.hpp>
 #include <spdkio/base/probe.hpp>
+#include <spdkio/runtime/sleep.hpp>
 #include <spdkio/spec/fabrics.hpp>
 
 #include <bit>
+#include <chrono>
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 #include "nvmf/admin_commands.hpp"
 #include "nvmf/poll_group.hpp"
@@ -28,6 +34,25 @@ Admission refuse(NvmeStatus status, std::uint32_t parameter = 0) {
 Admission refuse_field(bool in_data, std::size_t offset) {
   return refuse(connect_sc::invalid_parameters,
                 spec::fabrics::connect_invalid_parameter(in_data, static_cast<std::uint16_t>(offset)));
+}
+
+/// A host may open a queue again before this side has seen its old connection end.
+constexpr std::chrono::milliseconds limit_for_old_queue{1000};
+constexpr std::chrono::milliseconds look_for_old_queue{1};
+
+/// On the thread of the connection. Command Sequence Error when the controller still has a queue of that number.
+Task<NvmeStatus> add_io_queue(std::shared_ptr<Controller> controller, std::uint16_t qid, QueueAddress address) {
+  auto add = [&controller, qid, address]() -> std::optional<NvmeStatus> {
+    if (controller->io_queue(qid).group != nullptr) return std::nullopt;
+    return controller->add_io_queue(qid, address);
+  };
+  const std::uint64_t limit = ticks_after(detail::ThreadCore::current()->read_clock(), limit_for_old_queue);
+  for (;;) {
+    const std::optional<NvmeStatus> status = co_await controller->thread.call(add);
+    if (status) co_return *status;
+    if (detail::ThreadCore::current()->read_clock() > limit) co_return sc::command_sequence_error;
+    co_await sleep_for(look_for_old_queue);
+  }
 }
 
 /// What can be said without asking anybody.
@@ -89,8 +114,8 @@ Task<> AdminCommands::connect(Queue& queue, Request& request) {
       admission = co_await target->home().call(ask);
       if (admission.controller != nullptr) {
         const QueueAddress address{&group, queue.id()};
-        auto add = [&admission, qid, address] { return admission.controller->add_io_queue(qid, address); };
-        admission.status = co_await admission.controller->thread.call(add);
+        auto adding = add_io_queue(admission.controller, qid, address);
+        admission.status = co_await std::move(adding);
         if (!admission.status.ok()) admission.controller.reset();
       }
     }

@@ -189,6 +189,23 @@ TEST_F(TargetLife, ConnectionsAreLimited) {
   EXPECT_TRUE(fourth.run(spec::nvm::flush(1)).status().ok());
 }
 
+TEST_F(TargetLife, AQueueIsOpenedAgainBeforeItsOldConnectionWasSeenToEnd) {
+  RawHost control = admin();
+  RawHost old = io(1);
+  const auto open_again = [&] {
+    RawHost host(port_);
+    EXPECT_TRUE(host.handshake());
+    return host.connect_queue(1, 31, cntlid_, subnqn).status();
+  };
+  EXPECT_EQ(open_again().sc, 0x0C) << "it is in use";
+  std::thread closing([&old] {
+    std::this_thread::sleep_for(20ms);
+    old.close();
+  });
+  EXPECT_TRUE(open_again().ok());
+  closing.join();
+}
+
 TEST_F(TargetLife, QueuesAreSpreadOverCores) {
   const CpuSet allowed = CpuSet::allowed();
   if (allowed.count() < 2) GTEST_SKIP() << "one CPU";
