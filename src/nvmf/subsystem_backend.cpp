@@ -1,6 +1,7 @@
 #include "nvmf/subsystem_backend.hpp"
 
 #include <spdkio/base/error.hpp>
+#include <spdkio/base/log.hpp>
 #include <spdkio/spec/fabrics.hpp>
 
 #include <fmt/format.h>
@@ -80,6 +81,15 @@ void SubsystemBackend::require_status(SubsystemStatus wanted, const char* operat
   throw Error(std::errc::invalid_argument, fmt::format("the subsystem is {}", to_string(status_)))
       .with_operation(operation)
       .with_device(nqn_);
+}
+
+void SubsystemBackend::watch_failed(std::uint32_t nsid, const Error& error) const {
+  const std::error_code code = error.code();
+  if (code == std::errc::operation_canceled || code == std::errc::no_such_file_or_directory ||
+      code == std::errc::no_such_device) {
+    return;
+  }
+  log::error("nvmf: namespace {} of {}: {}", nsid, nqn_, error.what());
 }
 
 std::uint32_t SubsystemBackend::choose_nsid(std::uint32_t wanted, const std::set<std::uint32_t>& taken) const {

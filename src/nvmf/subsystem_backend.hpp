@@ -73,6 +73,8 @@ class SubsystemBackend {
   void require_new_listener(const nvme::TransportId& where) const;
   /// Throws ENOENT.
   nvme::TransportId take_listener(const nvme::TransportId& where);
+  /// Logs why a namespace's device is not followed any more, unless the namespace or the target has gone.
+  void watch_failed(std::uint32_t nsid, const Error& error) const;
   /// Throws EINVAL that says what it is.
   void require_status(SubsystemStatus wanted, const char* operation) const;
 

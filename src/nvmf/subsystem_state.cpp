@@ -94,10 +94,7 @@ Task<> SubsystemState::watch(std::shared_ptr<SubsystemState> self, std::uint32_t
       }
     }
   } catch (const Error& error) {
-    if (error.code() != std::errc::operation_canceled && error.code() != std::errc::no_such_file_or_directory &&
-        error.code() != std::errc::no_such_device) {
-      log::error("nvmf: namespace {} of {}: {}", nsid, self->nqn(), error.what());
-    }
+    self->watch_failed(nsid, error);
   }
 }
 

@@ -39,7 +39,7 @@ Task<Target> create_owned(TargetOptions options, std::string name, std::string m
     co_return Target(std::move(made));
   }
   auto state = std::make_shared<TargetState>(options);
-  co_await TargetState::open_and_add(state, mask);
+  co_await TargetBackend::open_and_add(state, mask);
   co_return Target(state);
 }
 

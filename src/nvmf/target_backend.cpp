@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 #include "nvme/tcp/socket_address.hpp"
@@ -92,6 +93,19 @@ void TargetBackend::remove_referral(const nvme::TransportId& where) {
   const Referral removed = std::move(*found);
   referrals_.erase(found);
   referral_removed(removed);
+}
+
+Task<> TargetBackend::open_and_add(std::shared_ptr<TargetBackend> target, std::string mask) {
+  add(target);
+  std::exception_ptr failure;
+  try {
+    co_await target->open(std::move(mask));
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  co_await target->destroy();
+  std::rethrow_exception(failure);
 }
 
 void TargetBackend::drop_referral(const nvme::TransportId& where) noexcept {

@@ -24,6 +24,9 @@ class TargetBackend {
   TargetBackend& operator=(const TargetBackend&) = delete;
   virtual ~TargetBackend();
 
+  /// Makes `target` with its poll threads and discovery subsystem, and known by its name.
+  static Task<> open_and_add(std::shared_ptr<TargetBackend> target, std::string mask);
+
   // ---- any thread
   const std::string& name() const noexcept { return name_; }
   const ThreadHandle& home() const noexcept { return home_; }
@@ -59,6 +62,8 @@ class TargetBackend {
  protected:
   static void add(std::shared_ptr<TargetBackend> target);
   static void remove(const TargetBackend& target) noexcept;
+  /// `mask` is TargetOptions::poll_groups_mask. What it has made goes with `destroy` when it fails.
+  virtual Task<> open(std::string mask) = 0;
   /// What is listed has changed.
   virtual void referral_added(const Referral& referral) = 0;
   virtual void referral_removed(const Referral& referral) = 0;

@@ -44,19 +44,6 @@ TargetState::TargetState(const TargetOptions& options)
 
 TargetState::~TargetState() = default;
 
-Task<> TargetState::open_and_add(std::shared_ptr<TargetState> target, std::string mask) {
-  add(target);
-  std::exception_ptr failure;
-  try {
-    co_await target->open(std::move(mask));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (!failure) co_return;
-  co_await target->destroy();
-  std::rethrow_exception(failure);
-}
-
 Task<> TargetState::open(std::string mask) {
   const ErrorContext doing("making the NVMe-oF target {}", name());
   const std::vector<CoreId> cores = poll_cores(mask);

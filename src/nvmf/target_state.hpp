@@ -34,8 +34,6 @@ class TargetState final : public TargetBackend, public std::enable_shared_from_t
   void connection_closed() noexcept { --connections_; }
 
   // ---- on its Thread
-  /// Makes the poll groups and the discovery subsystem, and the target known by its name.
-  static Task<> open_and_add(std::shared_ptr<TargetState> target, std::string mask);
   Task<> destroy() override;
   std::uint32_t max_subsystems() const noexcept override { return options_.max_subsystems; }
 
@@ -83,7 +81,7 @@ class TargetState final : public TargetBackend, public std::enable_shared_from_t
   Task<std::vector<PollGroupStats>> poll_groups() override;
 
  private:
-  Task<> open(std::string mask);
+  Task<> open(std::string mask) override;
   void referral_added(const Referral&) override { discovery_changed(); }
   void referral_removed(const Referral&) override { discovery_changed(); }
 

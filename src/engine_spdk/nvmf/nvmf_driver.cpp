@@ -15,7 +15,7 @@ Task<std::shared_ptr<nvmf::TargetBackend>> NvmfDriver::create_target(const nvmf:
     targets_.push_back(target);
   }
   std::string mask(options.poll_groups_mask);
-  auto opening = SpdkTarget::open_and_add(target, std::move(mask));
+  auto opening = nvmf::TargetBackend::open_and_add(target, std::move(mask));
   co_await std::move(opening);
   co_return target;
 }

@@ -187,10 +187,7 @@ Task<> SpdkSubsystem::watch(std::shared_ptr<SpdkSubsystem> self, std::uint32_t n
       co_return;
     }
   } catch (const Error& error) {
-    if (error.code() != std::errc::operation_canceled && error.code() != std::errc::no_such_file_or_directory &&
-        error.code() != std::errc::no_such_device) {
-      log::error("nvmf: namespace {} of {}: {}", nsid, self->nqn(), error.what());
-    }
+    self->watch_failed(nsid, error);
   }
 }
 

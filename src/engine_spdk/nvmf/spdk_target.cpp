@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
-#include <exception>
 #include <string_view>
 #include <thread>
 #include <utility>
@@ -71,19 +70,6 @@ void SpdkTarget::not_supported(const char* operation, std::string what, std::str
 }
 
 // ---- its beginning
-
-Task<> SpdkTarget::open_and_add(std::shared_ptr<SpdkTarget> target, std::string mask) {
-  add(target);
-  std::exception_ptr failure;
-  try {
-    co_await target->open(std::move(mask));
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (!failure) co_return;
-  co_await target->destroy();
-  std::rethrow_exception(failure);
-}
 
 Task<> SpdkTarget::open(std::string mask) {
   const ErrorContext doing("making SPDK's NVMe-oF target {}", name());

@@ -31,8 +31,6 @@ class SpdkTarget final : public nvmf::TargetBackend, public std::enable_shared_f
   /// Fixed once it is open. Of the app thread.
   spdk_nvmf_tgt* get() const noexcept { return target_; }
 
-  /// Makes it with its poll groups and discovery subsystem, and known by its name.
-  static Task<> open_and_add(std::shared_ptr<SpdkTarget> target, std::string mask);
   /// The part of `destroy` that is SPDK's. Any Thread; only the first call does it, the others wait for it.
   Task<> tear_down();
 
@@ -54,7 +52,7 @@ class SpdkTarget final : public nvmf::TargetBackend, public std::enable_shared_f
   [[noreturn]] void not_supported(const char* operation, std::string what, std::string hint) const;
 
  private:
-  Task<> open(std::string mask);
+  Task<> open(std::string mask) override;
   Task<> make_target();
   void referral_added(const nvmf::Referral& referral) override;
   void referral_removed(const nvmf::Referral& referral) override;

@@ -27,7 +27,7 @@ Task<Target> make_target(std::string name, std::uint32_t max_subsystems) {
   options.name = name;
   options.max_subsystems = max_subsystems;
   auto state = std::make_shared<TargetState>(options);
-  co_await TargetState::open_and_add(state, global_settings().poll_groups_mask);
+  co_await TargetBackend::open_and_add(state, global_settings().poll_groups_mask);
   co_return Target(std::move(state), false);
 }
 
