@@ -43,7 +43,7 @@ struct EnvOptions {
   PollMode poll_mode = PollMode::adaptive;
   /// How long an adaptive reactor polls on after its last work.
   std::chrono::microseconds idle_spin{50};
-  /// "embedded", "spdk" or "sim"; empty: the environment variable SPDKIO_ENGINE, or else "embedded".
+  /// "embedded" or "spdk"; empty: the environment variable SPDKIO_ENGINE, or else "embedded".
   std::string engine{};
   /// Start a reactor on every core of the mask, each with an OS thread of its own. Off: no reactors; the program
   /// attaches its own OS threads with Thread::attach. App sets it.
